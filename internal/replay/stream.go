@@ -129,13 +129,12 @@ func copySpans(items []item[spanRef]) ptrace.Traces {
 	var ss ptrace.ScopeSpans
 	for i, it := range items {
 		ref := it.value
-		newResource := i == 0 || ref.resource != prev.resource
-		if newResource {
+		if i == 0 || ref.resource != prev.resource {
 			rs = td.ResourceSpans().AppendEmpty()
 			ref.resource.Resource().CopyTo(rs.Resource())
 			rs.SetSchemaUrl(ref.resource.SchemaUrl())
 		}
-		if newResource || ref.scope != prev.scope {
+		if i == 0 || ref.scope != prev.scope {
 			ss = rs.ScopeSpans().AppendEmpty()
 			ref.scope.Scope().CopyTo(ss.Scope())
 			ss.SetSchemaUrl(ref.scope.SchemaUrl())
@@ -154,13 +153,12 @@ func copyRecords(items []item[recordRef]) plog.Logs {
 	var sl plog.ScopeLogs
 	for i, it := range items {
 		ref := it.value
-		newResource := i == 0 || ref.resource != prev.resource
-		if newResource {
+		if i == 0 || ref.resource != prev.resource {
 			rl = ld.ResourceLogs().AppendEmpty()
 			ref.resource.Resource().CopyTo(rl.Resource())
 			rl.SetSchemaUrl(ref.resource.SchemaUrl())
 		}
-		if newResource || ref.scope != prev.scope {
+		if i == 0 || ref.scope != prev.scope {
 			sl = rl.ScopeLogs().AppendEmpty()
 			ref.scope.Scope().CopyTo(sl.Scope())
 			sl.SetSchemaUrl(ref.scope.SchemaUrl())
