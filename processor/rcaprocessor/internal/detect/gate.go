@@ -1,0 +1,96 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package detect says when something is not normal any more: sequential tests on what users and
+// consumers of a queue get to feel.
+package detect
+
+import "math"
+
+// Level is how far a Gate is open.
+type Level uint8
+
+const (
+	// Quiet: nothing to see.
+	Quiet Level = iota
+	// Suspect: half the evidence that it takes. Baselines are kept from learning.
+	Suspect
+	// Open: there is a symptom.
+	Open
+)
+
+// Test is the hypothesis of a Gate: the share of bad units of work is P0 when healthy, P1 when not.
+type Test struct{ P0, P1 float64 }
+
+// ErrorTest returns the test for failures, given their normal share.
+func ErrorTest(normal float64) Test {
+	p0 := min(max(normal, 0.005), 0.5)
+	return Test{p0, min(max(4*p0, p0+0.05), 0.9)}
+}
+
+// SlowTest returns the test for slow units, given their normal share. Slowness is defined by a quantile,
+// so a share of it is normal, and comes in bursts.
+func SlowTest(normal float64) Test {
+	p0 := min(max(normal, 0.03), 0.5)
+	return Test{p0, min(max(4*p0, p0+0.15), 0.9)}
+}
+
+// Gate is a Bernoulli CUSUM over seconds: S = max(0, S + bad ln(p1/p0) + good ln((1-p1)/(1-p0))), with the
+// time of the last S = 0 as the estimate of the onset (Page 1954; Moustakides 1986 for its optimality).
+type Gate struct {
+	s      float64
+	onset  int64 // end of the last second at which S was 0
+	bad    int64 // since onset
+	units  int64 // since onset
+	recent int64 // end of the last second that spoke against normal
+}
+
+// The sum is bounded, so that it falls as soon as things are well again.
+const ceiling = 3
+
+// Step takes the counts of the second that ends at end, and returns the level. threshold is the sum at which
+// the gate opens; minBad the bad units that it takes at the least.
+func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minBad int64) Level {
+	if units > 0 {
+		step := float64(bad)*math.Log(t.P1/t.P0) + float64(units-bad)*math.Log((1-t.P1)/(1-t.P0))
+		g.s = min(g.s+step, ceiling*threshold)
+		if g.s <= 0 {
+			g.s, g.bad, g.units, g.onset = 0, 0, 0, end
+		} else {
+			g.bad += bad
+			g.units += units
+			if step > 0 && bad > 1 {
+				g.recent = end
+			}
+		}
+	} else if g.s == 0 {
+		g.onset = end
+	}
+	return g.level(threshold, minBad)
+}
+
+func (g *Gate) level(threshold float64, minBad int64) Level {
+	switch {
+	case g.s > threshold && g.bad >= minBad:
+		return Open
+	case g.s > threshold/2:
+		return Suspect
+	}
+	return Quiet
+}
+
+// Onset returns the end of the last second before things went wrong.
+func (g *Gate) Onset() int64 { return g.onset }
+
+// LastBad returns the end of the last second that spoke against normal; 0 when none did.
+func (g *Gate) LastBad() int64 { return g.recent }
+
+// Counts returns the units of work, and the bad ones among them, since onset.
+func (g *Gate) Counts() (units, bad int64) { return g.units, g.bad }
+
+// Threshold returns the sum at which gates open so that a healthy system of this many units of work a second
+// raises about one false alarm a week.
+func Threshold(unitsPerSecond float64) float64 {
+	const week = 7 * 24 * 3600
+	return math.Log(max(unitsPerSecond*week, week))
+}

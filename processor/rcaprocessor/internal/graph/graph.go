@@ -1,0 +1,236 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package graph derives the service graph from calls: nodes, what they are asked (operations), the
+// replicas that serve (instances), and which address turned out to be which service.
+package graph
+
+import "github.com/firebreak-otel/firebreak/internal/call"
+
+// NodeID, OpID and InstanceID are handles, dense from 1; 0 is none. A handle is reused after its
+// holder was evicted.
+type (
+	NodeID     uint32
+	OpID       uint32
+	InstanceID uint32
+)
+
+// Node is a service, or what services call that emits no spans: a database, a topic, an external party.
+type Node struct {
+	Kind     call.NodeKind
+	Name     string
+	LastSeen int64
+	key      uint64
+	ops      int
+	replicas int
+	alias    alias
+}
+
+// Op is an operation as one side sees it: what a service was asked, or what it asked of Peer.
+type Op struct {
+	Node     NodeID // whose span it is
+	Peer     NodeID // the other side as the span names it; 0 when it names none
+	Role     call.Role
+	Name     string
+	LastSeen int64
+	key      uint64
+}
+
+// Instance is one replica of a service, at one version.
+type Instance struct {
+	Node      NodeID
+	Name      string
+	Version   string
+	FirstSeen int64
+	LastSeen  int64
+	key       uint64
+}
+
+// Edge is a call relation: From calls To, or sends to it; a topic's edge leads to its consumer.
+type Edge struct{ From, To NodeID }
+
+// Limits bound a Graph; each must be positive.
+type Limits struct {
+	Nodes     int
+	Ops       int // operations of one node
+	Instances int // instances of one node
+	Edges     int
+}
+
+// Overflow counts what did not fit.
+type Overflow struct{ Nodes, Ops, Instances, Edges int64 }
+
+// Graph is the service graph. New makes one.
+type Graph struct {
+	limits    Limits
+	nodes     []Node
+	ops       []Op
+	instances []Instance
+	byKey     map[uint64]uint32 // nodes, ops and instances, told apart by their key's seed
+	edges     map[Edge]int64    // last seen
+	freeNodes []NodeID
+	freeOps   []OpID
+	freeInst  []InstanceID
+	Overflow  Overflow
+}
+
+// New makes an empty graph.
+func New(l Limits) *Graph {
+	return &Graph{
+		limits:    l,
+		nodes:     make([]Node, 1),
+		ops:       make([]Op, 1),
+		instances: make([]Instance, 1),
+		byKey:     make(map[uint64]uint32),
+		edges:     make(map[Edge]int64),
+	}
+}
+
+// OtherOp is the name of the operation that stands for those beyond the limit.
+const OtherOp = "_other"
+
+// Seeds keep the keys of different kinds apart in one map.
+const (
+	seedInstance = 0x9ae16a3b2f90404f
+	seedOp       = 0xc949c7defebe6cb5
+	seedOther    = 0xb492b66fbe98f273
+)
+
+func mix(h, v uint64) uint64 {
+	h = (h ^ v) * 0xff51afd7ed558ccd
+	return h ^ h>>32
+}
+
+// Node returns the handle of the node with the given key, made by name when it is new; 0 when the graph is full.
+func (g *Graph) Node(key uint64, kind call.NodeKind, at int64, name func() string) NodeID {
+	if i, ok := g.byKey[key]; ok {
+		n := &g.nodes[i]
+		n.LastSeen = max(n.LastSeen, at)
+		return NodeID(i)
+	}
+	if len(g.nodes)-1-len(g.freeNodes) >= g.limits.Nodes {
+		g.Overflow.Nodes++
+		return 0
+	}
+	var id NodeID
+	if k := len(g.freeNodes); k > 0 {
+		id, g.freeNodes = g.freeNodes[k-1], g.freeNodes[:k-1]
+	} else {
+		id = NodeID(len(g.nodes))
+		g.nodes = append(g.nodes, Node{})
+	}
+	g.nodes[id] = Node{Kind: kind, Name: name(), LastSeen: at, key: key}
+	g.byKey[key] = uint32(id)
+	return id
+}
+
+// Op returns the handle of an operation of node; beyond the limit that of OtherOp for the same role and peer.
+func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at int64, name func() string) OpID {
+	key := mix(mix(mix(seedOp^uint64(node), uint64(role)), uint64(peer)), opKey)
+	if i, ok := g.byKey[key]; ok {
+		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
+		return OpID(i)
+	}
+	label := OtherOp
+	if g.nodes[node].ops >= g.limits.Ops {
+		g.Overflow.Ops++
+		key = mix(mix(seedOther^uint64(node), uint64(role)), uint64(peer))
+		if i, ok := g.byKey[key]; ok {
+			g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
+			return OpID(i)
+		}
+		if g.nodes[node].ops >= 2*g.limits.Ops { // roles times peers have a bound too
+			return 0
+		}
+	} else {
+		label = name()
+	}
+	g.nodes[node].ops++
+	var id OpID
+	if k := len(g.freeOps); k > 0 {
+		id, g.freeOps = g.freeOps[k-1], g.freeOps[:k-1]
+	} else {
+		id = OpID(len(g.ops))
+		g.ops = append(g.ops, Op{})
+	}
+	g.ops[id] = Op{Node: node, Peer: peer, Role: role, Name: label, LastSeen: at, key: key}
+	g.byKey[key] = uint32(id)
+	return id
+}
+
+// Instance returns the handle of a replica of node; 0 beyond the limit.
+func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) InstanceID {
+	key = mix(seedInstance^uint64(node), key)
+	if i, ok := g.byKey[key]; ok {
+		in := &g.instances[i]
+		in.LastSeen = max(in.LastSeen, at)
+		in.FirstSeen = min(in.FirstSeen, at)
+		return InstanceID(i)
+	}
+	if g.nodes[node].replicas >= g.limits.Instances {
+		g.Overflow.Instances++
+		return 0
+	}
+	g.nodes[node].replicas++
+	var id InstanceID
+	if k := len(g.freeInst); k > 0 {
+		id, g.freeInst = g.freeInst[k-1], g.freeInst[:k-1]
+	} else {
+		id = InstanceID(len(g.instances))
+		g.instances = append(g.instances, Instance{})
+	}
+	g.instances[id] = Instance{
+		Node: node, Name: clone(r.Instance), Version: clone(r.Version), FirstSeen: at, LastSeen: at, key: key,
+	}
+	g.byKey[key] = uint32(id)
+	return id
+}
+
+// Connect notes that from calls to; it returns false when the graph holds its most edges already.
+func (g *Graph) Connect(from, to NodeID, at int64) bool {
+	if from == 0 || to == 0 || from == to {
+		return true
+	}
+	e := Edge{from, to}
+	if seen, ok := g.edges[e]; ok || len(g.edges) < g.limits.Edges {
+		if !ok || at > seen {
+			g.edges[e] = at
+		}
+		return true
+	}
+	g.Overflow.Edges++
+	return false
+}
+
+// NodeAt, OpAt and InstanceAt return what a handle stands for; valid until the graph changes.
+func (g *Graph) NodeAt(id NodeID) *Node             { return &g.nodes[id] }
+func (g *Graph) OpAt(id OpID) *Op                   { return &g.ops[id] }
+func (g *Graph) InstanceAt(id InstanceID) *Instance { return &g.instances[id] }
+
+// NumOps returns one more than the highest operation handle.
+func (g *Graph) NumOps() int { return len(g.ops) }
+
+// NumInstances returns one more than the highest instance handle.
+func (g *Graph) NumInstances() int { return len(g.instances) }
+
+// Size returns how many nodes, operations and edges the graph holds.
+func (g *Graph) Size() (nodes, ops, edges int) {
+	return len(g.nodes) - 1 - len(g.freeNodes), len(g.ops) - 1 - len(g.freeOps), len(g.edges)
+}
+
+// Find returns the node of a name, 0 when there is none. It looks through all of them.
+func (g *Graph) Find(name string) NodeID {
+	for i := range g.nodes {
+		if g.nodes[i].Name == name && i > 0 {
+			return NodeID(i)
+		}
+	}
+	return 0
+}
+
+// Edges calls yield for every edge, in no order.
+func (g *Graph) Edges(yield func(Edge)) {
+	for e := range g.edges {
+		yield(e)
+	}
+}
