@@ -1,0 +1,196 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package blame tells the cause from its symptoms: where in a trace a failure or a delay began, and which
+// component most of the hurt units of work in a window point to.
+package blame
+
+import (
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+)
+
+// Reason says in what way a component is guilty.
+type Reason uint8
+
+const (
+	Errors Reason = iota
+	Latency
+	Unavailable
+	Throttled
+	Saturation
+	numReasons
+)
+
+func (r Reason) String() string {
+	return [...]string{"errors", "latency", "unavailable", "throttled", "saturation"}[r]
+}
+
+// MaxPath is the most nodes of a path that are told apart.
+const MaxPath = 8
+
+// Path is the nodes from the entry to the origin; 0 where it is shorter than MaxPath.
+type Path [MaxPath]graph.NodeID
+
+func (p *Path) push(n graph.NodeID) {
+	for i := range p {
+		if i > 0 && p[i-1] == n {
+			return
+		}
+		if p[i] == 0 {
+			p[i] = n
+			return
+		}
+	}
+}
+
+// Origin is where the trouble of one unit of work began.
+type Origin struct {
+	Node graph.NodeID
+	// Waits is what Node usually calls and this time did not get to while its own time grew: it may have
+	// stood in line for it (a pool of connections). 0 when there is none.
+	Waits    graph.NodeID
+	Instance graph.InstanceID
+	Reason   Reason
+	Path     Path
+	// Span is the index of the span that the walk ended at.
+	Span int32
+}
+
+// Facts is what the walk needs to know of operations.
+type Facts interface {
+	// Service returns whose operation it is, Callee whom it calls (an address resolved to its service), 0 for nobody.
+	Service(op graph.OpID) graph.NodeID
+	Callee(op graph.OpID) graph.NodeID
+	// Excess returns by how much a duration exceeds the operation's normal median, OwnExcess the same of
+	// own time or gap, in nanoseconds; 0 when it does not or nothing is known.
+	Excess(op graph.OpID, total int64) int64
+	OwnExcess(op graph.OpID, own int64) int64
+	// Awaits returns a callee that the operation nearly always calls and that called does not contain; 0 for none.
+	Awaits(op graph.OpID, called func(graph.NodeID) bool) graph.NodeID
+}
+
+// Walk follows trouble down one trace.
+type Walk struct {
+	Facts Facts
+	Spans []trace.Span
+	Nodes []trace.Node
+}
+
+// Origin returns where the trouble of the unit of work that starts at span i began. It ends at the deepest
+// failing call, descends into the slowest when nothing failed below, and stays where own time grew most.
+func (w *Walk) Origin(i int32) Origin {
+	o := Origin{}
+	for range len(w.Spans) {
+		next := w.step(i, &o)
+		if next < 0 {
+			break
+		}
+		i = next
+	}
+	o.Span = i
+	return o
+}
+
+// step looks at span i. It returns the span to go on with, or -1 when o is complete.
+func (w *Walk) step(i int32, o *Origin) int32 {
+	op := graph.OpID(w.Spans[i].Op)
+	o.Path.push(w.Facts.Service(op))
+	if w.Spans[i].Role.Outgoing() {
+		return w.outgoing(i, op, o)
+	}
+	if c := w.failedChild(i); c >= 0 {
+		return c
+	}
+	c, excess := w.slowestChild(i)
+	if c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) {
+		return c
+	}
+	o.Node, o.Instance = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance)
+	o.Reason = reasonOf(&w.Spans[i])
+	if w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 {
+		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) bool { return w.calls(i, n) })
+		if !w.Spans[i].Outcome.Bad() {
+			o.Reason = Latency
+		}
+	}
+	return -1
+}
+
+func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
+	s := &w.Spans[i]
+	if v := w.Nodes[i].Server; v >= 0 {
+		server := &w.Spans[v]
+		if server.Outcome.Bad() {
+			return v
+		}
+		// The callee did its work: the time went into the way to it, or the caller did not wait for it.
+		if w.Facts.OwnExcess(op, w.Nodes[i].Own) <= w.Facts.Excess(graph.OpID(server.Op), server.Duration()) {
+			return v
+		}
+		o.Instance = graph.InstanceID(server.Instance)
+	} else if c := w.failedChild(i); c >= 0 { // spans of a driver below its own call
+		return c
+	}
+	o.Node = w.Facts.Callee(op)
+	if o.Node == 0 {
+		o.Node = w.Facts.Service(op)
+	}
+	o.Path.push(o.Node)
+	o.Reason = reasonOf(s)
+	return -1
+}
+
+// failedChild returns the failed synchronous child that ended last, -1 when none failed. Cancelled
+// siblings are not failed: the Outcome says so.
+func (w *Walk) failedChild(i int32) int32 {
+	best := int32(-1)
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		if w.Nodes[c].Async || !w.Spans[c].Outcome.Bad() {
+			continue
+		}
+		if best < 0 || w.Spans[c].End >= w.Spans[best].End {
+			best = c
+		}
+	}
+	return best
+}
+
+func (w *Walk) slowestChild(i int32) (int32, int64) {
+	best, most := int32(-1), int64(0)
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		if w.Nodes[c].Async {
+			continue
+		}
+		if e := w.Facts.Excess(graph.OpID(w.Spans[c].Op), w.Spans[c].Duration()); e > most {
+			best, most = c, e
+		}
+	}
+	return best, most
+}
+
+// calls says whether span i, or an internal span below it, calls n.
+func (w *Walk) calls(i int32, n graph.NodeID) bool {
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		if w.Spans[c].Role.Outgoing() && w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
+			return true
+		}
+		if w.Spans[c].Role == call.RoleInternal && w.calls(c, n) {
+			return true
+		}
+	}
+	return false
+}
+
+func reasonOf(s *trace.Span) Reason {
+	switch {
+	case s.Outcome == call.Throttled:
+		return Throttled
+	case !s.Outcome.Bad(), s.Reason == call.ReasonTimeout:
+		return Latency
+	case s.Reason == call.ReasonUnreachable:
+		return Unavailable
+	}
+	return Errors
+}

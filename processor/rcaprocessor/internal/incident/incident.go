@@ -1,0 +1,192 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package incident gives a verdict a life: opened, updated when it is revised, resolved when all has been
+// well for a while.
+package incident
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Verdict is what is known of the cause at one moment, in names. Its JSON form is stable.
+type Verdict struct {
+	Root     string   `json:"root"`               // node name, or Unknown
+	Kind     string   `json:"kind"`               // service, database, messaging, external, unknown
+	Reason   string   `json:"reason"`             // errors, latency, unavailable, throttled, saturation
+	Instance string   `json:"instance,omitempty"` // where one instance is guilty
+	Version  string   `json:"version,omitempty"`  // where one version is guilty
+	Score    float64  `json:"score"`              // 0..1
+	Path     []string `json:"path"`               // entry first, root last
+	Ranked   []Ranked `json:"candidates"`         // the likeliest first, root included
+	Impacted []string `json:"impacted"`           // nodes that are hurt and not guilty
+	Evidence []string `json:"evidence"`           // sentences with numbers
+	Summary  string   `json:"summary"`            // one sentence
+	TraceID  [16]byte `json:"-"`                  // an exemplar
+	SpanID   uint64   `json:"-"`
+}
+
+// Ranked is a candidate and its score, 0..1.
+type Ranked struct {
+	Node  string  `json:"node"`
+	Score float64 `json:"score"`
+}
+
+// Unknown is the root of a verdict that no candidate explains well enough.
+const Unknown = "unknown"
+
+// State is where an incident stands in its life.
+type State uint8
+
+const (
+	Opened State = iota
+	Updated
+	Resolved
+)
+
+func (s State) String() string { return [...]string{"opened", "updated", "resolved"}[s] }
+
+// Incident is a verdict with a life. Times are event time in unix nanoseconds. Its JSON form is stable.
+type Incident struct {
+	ID       string  `json:"id"`
+	State    State   `json:"-"`
+	Onset    int64   `json:"onset"`
+	Detected int64   `json:"detected"`           // event time that had been seen when it was opened
+	Changed  int64   `json:"changed"`            // of the latest change of state or verdict
+	Resolved int64   `json:"resolved,omitempty"` // 0 while open
+	Verdict  Verdict `json:"verdict"`
+}
+
+// Policy says when an incident opens, changes and ends. Durations in nanoseconds.
+type Policy struct {
+	Confidence   float64 // the least score that names a cause
+	Patience     int64   // after so long without a cause an incident opens as Unknown
+	UpdateEvery  int64   // at most one update in so long
+	Margin       float64 // a new root must lead by so much
+	ResolveAfter int64   // all must have been well for so long
+	ReopenWithin int64   // the same root again within so long is the same incident
+}
+
+// Observation is what one second brought.
+type Observation struct {
+	Now     int64 // end of the second, event time
+	Alarm   bool  // a gate is open
+	Onset   int64 // of the alarm
+	LastBad int64 // the latest second that spoke against normal
+	Verdict func() Verdict
+}
+
+// Keeper holds the life of incidents. The zero Keeper with a Policy is ready to use.
+type Keeper struct {
+	Policy  Policy
+	open    *Incident
+	last    *Incident
+	alarm   int64  // since when there is an alarm without an incident
+	leading string // root of the previous second's verdict
+}
+
+// Open returns the open incident, nil when there is none.
+func (k *Keeper) Open() *Incident { return k.open }
+
+// Step takes one second's observation; it returns the incident as it stands when it opened, changed or ended, else nil.
+func (k *Keeper) Step(o Observation) *Incident {
+	if k.open == nil {
+		return k.mayOpen(o)
+	}
+	if o.Now-max(o.LastBad, k.open.Detected) >= k.Policy.ResolveAfter {
+		return k.resolve(o)
+	}
+	if o.Alarm {
+		return k.mayUpdate(o)
+	}
+	return nil
+}
+
+func (k *Keeper) mayOpen(o Observation) *Incident {
+	if !o.Alarm {
+		k.alarm, k.leading = 0, ""
+		return nil
+	}
+	if k.alarm == 0 {
+		k.alarm = o.Now
+	}
+	v := o.Verdict()
+	sure := v.Score >= k.Policy.Confidence && v.Root == k.leading
+	k.leading = v.Root
+	if !sure {
+		if o.Now-k.alarm < k.Policy.Patience {
+			return nil
+		}
+		if v.Score < k.Policy.Confidence {
+			v = unknown(v)
+		}
+	}
+	in := &Incident{State: Opened, Onset: o.Onset, Detected: o.Now, Changed: o.Now, Verdict: v}
+	if l := k.last; l != nil && l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
+		in.ID, in.Onset = l.ID, l.Onset
+	} else {
+		in.ID = id(v, o.Onset)
+	}
+	k.open = in
+	return k.snapshot()
+}
+
+func (k *Keeper) mayUpdate(o Observation) *Incident {
+	if o.Now-k.open.Changed < k.Policy.UpdateEvery {
+		return nil
+	}
+	v := o.Verdict()
+	old := &k.open.Verdict
+	if v.Root != old.Root {
+		if v.Score < k.Policy.Confidence || v.Score < score(v.Ranked, old.Root)+k.Policy.Margin {
+			return nil
+		}
+	}
+	k.open.State, k.open.Changed, k.open.Verdict = Updated, o.Now, v
+	return k.snapshot()
+}
+
+func (k *Keeper) resolve(o Observation) *Incident {
+	k.open.State, k.open.Changed, k.open.Resolved = Resolved, o.Now, o.Now
+	in := k.snapshot()
+	k.last, k.open, k.alarm, k.leading = k.open, nil, 0, ""
+	return in
+}
+
+func (k *Keeper) snapshot() *Incident {
+	in := *k.open
+	return &in
+}
+
+func unknown(v Verdict) Verdict {
+	v.Root, v.Kind, v.Instance, v.Version = Unknown, Unknown, "", ""
+	return v
+}
+
+func score(ranked []Ranked, root string) float64 {
+	for _, r := range ranked {
+		if r.Node == root {
+			return r.Score
+		}
+	}
+	return 0
+}
+
+// id is short, and the same on every replica that finds the same root within the same minute.
+func id(v Verdict, onset int64) string {
+	const minute = 60e9
+	short := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, v.Root)
+	sum := xxhash.Sum64String(fmt.Sprintf("%s|%s|%d", v.Root, v.Kind, onset/minute))
+	return fmt.Sprintf("%s-%04x", strings.Trim(short[:min(len(short), 40)], "-"), sum&0xffff)
+}
