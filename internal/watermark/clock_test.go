@@ -260,6 +260,10 @@ func TestShuffledStream(t *testing.T) {
 	assert.Less(t, first[Late], 250, "the first five seconds cost half of their spans at most")
 	assert.Greater(t, c.Wait(), 5*second, "the wait has grown to cover it")
 	assert.Equal(t, [4]int{OnTime: 11000}, feed(c, shuffle(in[7000:])), "and then nothing is lost")
+
+	after := steady(start+3*minute, 2*minute, 10*ms, 3)
+	feed(c, after)
+	assert.Equal(t, minWait, c.Wait(), "disorder of more than a minute ago is forgotten")
 }
 
 func anySpans(t *rapid.T) []seen {
