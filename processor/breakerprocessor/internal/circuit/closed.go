@@ -1,0 +1,52 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package circuit
+
+import "math"
+
+// closed: calls are trusted. Leaves for open when the fast or the slow rule says so.
+type closed struct {
+	warm    int64 // mute before
+	since   int64 // math.MinInt64: always
+	fence   int64 // calls that started before tell of the past
+	attempt uint8 // of the last open period
+}
+
+func (*closed) name() State { return Closed }
+
+func (c *closed) call(start int64, _ *Sums) bool { return start >= c.fence }
+
+func (c *closed) move(d int64) {
+	for _, t := range []*int64{&c.warm, &c.since, &c.fence} {
+		if *t != math.MinInt64 {
+			*t += d
+		}
+	}
+}
+
+func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
+	if now < c.warm {
+		return Transition{}, false
+	}
+	cfg := b.cfg
+	if r.Fast.Calls >= cfg.FastCalls && r.Fast.Ratio() >= cfg.FastRatio {
+		return b.trip(now, FastFailureRate, r.Fast, c.next(now, cfg.Window))
+	}
+	w := &r.Window
+	if ratio := w.Ratio(); w.Calls >= cfg.MinimumCalls && ratio >= cfg.FailureRatio &&
+		wilson(ratio, w.Calls, cfg.Confidence) >= cfg.FailureFloor {
+		return b.trip(now, FailureRate, *w, c.next(now, cfg.Window))
+	}
+	return Transition{}, false
+}
+
+// next is the attempt that opening now would be: one more than the last, less one for each window that it has
+// stayed closed since; the first, once all of them are paid back.
+func (c *closed) next(now, window int64) uint8 {
+	if c.since == math.MinInt64 {
+		return 0
+	}
+	paid := (now - c.since) / window
+	return uint8(min(max(0, int64(c.attempt)+1-paid), math.MaxUint8))
+}

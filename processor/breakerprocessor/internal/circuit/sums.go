@@ -1,0 +1,79 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package circuit
+
+import "math"
+
+// weightUnit is the fixed point of weights: a call that stands for itself alone weighs so much.
+const weightUnit = 256
+
+// maxWeight bounds one call's weight, so that a window of them stays within int64.
+const maxWeight = int64(1) << 40
+
+// Sums is what a number of calls came to. Integers: their sum does not depend on the order of arrival.
+type Sums struct {
+	// Calls and Bad count observed calls; Throttled is the part of Bad that was refused for want of capacity.
+	Calls, Bad, Throttled uint32
+	// Weight and BadWeight count what the observed calls stand for (head sampling), in 1/256 of a call.
+	Weight, BadWeight int64
+}
+
+// Add adds other to s. Counts saturate.
+func (s *Sums) Add(other *Sums) {
+	s.Calls = saturate(s.Calls, other.Calls)
+	s.Bad = saturate(s.Bad, other.Bad)
+	s.Throttled = saturate(s.Throttled, other.Throttled)
+	s.Weight = saturate64(s.Weight, other.Weight)
+	s.BadWeight = saturate64(s.BadWeight, other.BadWeight)
+}
+
+// Ratio is the share of bad calls, 0..1, by what the calls stand for; 0 without calls. Correctly rounded up
+// to 2^53 units, so that 1 of 2 equals 0.5 exactly.
+func (s *Sums) Ratio() float64 {
+	if s.Weight == 0 {
+		return 0
+	}
+	return float64(s.BadWeight) / float64(s.Weight)
+}
+
+// One is the sums of one call that stands for weight calls; a weight below 1, or none at all, counts as 1.
+func One(bad, throttled bool, weight float64) Sums {
+	w := int64(weightUnit)
+	if weight > 1 {
+		w = int64(math.Min(math.Round(weight*weightUnit), float64(maxWeight)))
+	}
+	s := Sums{Calls: 1, Weight: w}
+	if bad {
+		s.Bad, s.BadWeight = 1, w
+	}
+	if throttled {
+		s.Throttled = 1
+	}
+	return s
+}
+
+// wilson is the lower bound of the Wilson score interval for a ratio seen in n observations: how bad things
+// are at least, at the confidence that z standard deviations give.
+func wilson(ratio float64, n uint32, z float64) float64 {
+	if n == 0 {
+		return 0
+	}
+	N := float64(n)
+	zz := z * z
+	return (ratio + zz/(2*N) - z*math.Sqrt(ratio*(1-ratio)/N+zz/(4*N*N))) / (1 + zz/N)
+}
+
+func saturate(a, b uint32) uint32 {
+	if s := a + b; s >= a {
+		return s
+	}
+	return math.MaxUint32
+}
+
+func saturate64(a, b int64) int64 {
+	if s := a + b; s >= a {
+		return s
+	}
+	return math.MaxInt64
+}
