@@ -16,10 +16,9 @@ import (
 
 // timings of the steps of a demo.
 type timings struct {
-	start, replay, stop time.Duration
+	start, replay, stop time.Duration // of the collector; of the replay
+	total               time.Duration // with reading the recording and the output
 }
-
-func (t timings) total() time.Duration { return t.start + t.replay + t.stop }
 
 // demo replays at full speed through a collector of its own and reports.
 func demo(ctx context.Context, o options, inc *replay.Incident) error {
@@ -56,6 +55,7 @@ func demo(ctx context.Context, o options, inc *replay.Incident) error {
 		return err
 	}
 	j := judge(inc, got)
+	t.total = time.Since(o.begin)
 	w := bufio.NewWriter(os.Stdout)
 	report(w, inc, got, j, t, files)
 	if err := w.Flush(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/firebreak-otel/firebreak/internal/replay"
 )
@@ -30,13 +31,14 @@ type options struct {
 	out       string // directory
 	live      bool
 	endpoint  string // for live
+	begin     time.Time
 }
 
 // errWrong says that all worked but the verdict is not the truth.
 var errWrong = errors.New("the verdict is not the recording's truth")
 
 func main() {
-	var o options
+	o := options{begin: time.Now()}
 	flag.StringVar(&o.incidents, "incidents", filepath.Join("testdata", "incidents"), "`directory` of the recorded incidents")
 	flag.StringVar(&o.incident, "incident", "postgres-lock", "`name` of the incident to replay")
 	flag.StringVar(&o.collector, "collector", filepath.Join("bin", "otelcol-custom"), "collector `binary` to start")

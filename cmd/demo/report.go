@@ -181,7 +181,7 @@ func reportTruth(w io.Writer, truth replay.Truth, j judgement) {
 func reportRun(w io.Writer, inc *replay.Incident, t timings, f files) {
 	heading(w, "RUN")
 	items := inc.SpanCount() + inc.LogCount()
-	field(w, "took", "%s: collector start %s, replay %s (%s items/s), stop %s", seconds(t.total()),
+	field(w, "took", "%s: collector start %s, replay %s (%s items/s), stop %s", seconds(t.total),
 		seconds(t.start), seconds(t.replay), count(int(float64(items)/max(t.replay.Seconds(), 0.001))), seconds(t.stop))
 	length := inc.Truth.Recorded.To.Sub(inc.Truth.Recorded.From)
 	if length > 0 {

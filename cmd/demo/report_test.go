@@ -179,7 +179,7 @@ func TestReport(t *testing.T) {
 			tt.change(inc, td, ld)
 			got, f := through(t, td, ld)
 			var b bytes.Buffer
-			report(&b, inc, got, judge(inc, got), timings{time.Second, 2 * time.Second, time.Second / 2}, f)
+			report(&b, inc, got, judge(inc, got), timings{time.Second, 2 * time.Second, time.Second / 2, 4 * time.Second}, f)
 			golden := filepath.Join("testdata", tt.name+".txt")
 			if *update {
 				require.NoError(t, os.WriteFile(golden, b.Bytes(), 0o600))
