@@ -11,8 +11,9 @@ export GOWORK      := off
 export GOFLAGS     := -trimpath -buildvcs=false
 export CGO_ENABLED := 0
 
-# Each folder with a go.mod is a module of its own; "." is what users import.
+# Each folder with a go.mod is a module of its own; "." is what users import. Only pins, no code: internal/tools.
 MODULES   := $(shell find . -name go.mod -not -path './.*/*' -not -path './out/*' -exec dirname {} \; | sort)
+WITH_CODE := $(filter-out ./internal/tools,$(MODULES))
 TOOLS     := $(CURDIR)/.tools
 TOOL_MODS := internal/tools/go.mod internal/tools/go.sum
 GOFMT      = "$$($(GO) env GOROOT)/bin/gofmt"
@@ -27,8 +28,8 @@ ENDPOINT ?= 127.0.0.1:4317
 OUT      ?=
 FAULT    ?=
 
-# $(call each,COMMAND) runs a command in every module.
-each = for m in $(MODULES); do echo "== $$m: $(strip $(1))"; (cd $$m && $(1)); done
+# $(call each,MODULES,COMMAND) runs a command in every one of the modules.
+each = for m in $(1); do echo "== $$m: $(strip $(2))"; (cd $$m && $(2)); done
 
 ##@ Try it
 
@@ -58,7 +59,7 @@ otelcol: ## Build bin/otelcol-custom, the collector with both processors
 
 .PHONY: build
 build: tools ## Compile every module
-	@$(call each,$(GO) build -o /dev/null ./...)
+	@$(call each,$(WITH_CODE),$(GO) build -o /dev/null ./...)
 
 .PHONY: test
 test: ## Test every module, ours with the race detector where there is a C compiler
@@ -68,8 +69,7 @@ test: ## Test every module, ours with the race detector where there is a C compi
 		echo "make test: no C compiler here, so the tests run WITHOUT the race detector"; \
 		$(GO) test ./...; \
 	fi
-	@for m in $(filter-out . ./internal/tools ./cmd/otelcol-custom,$(MODULES)); do \
-		echo "== $$m"; (cd $$m && $(GO) test ./...); done
+	@$(call each,$(filter-out .,$(WITH_CODE)),$(GO) test ./...)
 
 .PHONY: test-short
 test-short: ## Test our packages quickly: short, without the race detector
@@ -79,8 +79,8 @@ test-short: ## Test our packages quickly: short, without the race detector
 lint: $(TOOLS)/staticcheck ## gofmt, go vet and staticcheck in every module
 	@unformatted=$$($(GO_FILES) -exec $(GOFMT) -s -l {} +); \
 		if [ -n "$$unformatted" ]; then printf 'not formatted (gofmt -s -w mends it):\n%s\n' "$$unformatted"; exit 1; fi
-	@$(call each,$(GO) vet ./...)
-	@$(call each,$(TOOLS)/staticcheck ./...)
+	@$(call each,$(WITH_CODE),$(GO) vet ./...)
+	@$(call each,$(WITH_CODE),$(TOOLS)/staticcheck ./...)
 
 .PHONY: generate
 generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write the generated code anew: mdatagen, and the collector by ocb
@@ -125,7 +125,7 @@ check-pins: ## Every Collector module is of the release we pin: 1.64 / 0.158
 
 .PHONY: check-tidy
 check-tidy: ## Every go.mod and go.sum is tidy
-	@$(call each,$(GO) mod tidy -diff)
+	@$(call each,$(MODULES),$(GO) mod tidy -diff)
 
 .PHONY: ci
 ci: ## All that CI runs

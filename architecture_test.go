@@ -36,7 +36,6 @@ type source struct {
 	file *ast.File
 }
 
-func (s *source) dir() string     { return path.Dir(s.path) }
 func (s *source) isTest() bool    { return strings.HasSuffix(s.path, "_test.go") }
 func (s *source) generated() bool { return ast.IsGenerated(s.file) }
 
