@@ -4,27 +4,164 @@
 package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rcaprocessor"
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
-// Config is the configuration of the rca processor.
+// Config is the configuration of the rca processor. No setting holds telemetry back.
 type Config struct {
-	// Lateness is how long after its end a span may arrive and still be counted.
-	Lateness time.Duration `mapstructure:"lateness"`
+	// AllowedLateness is the longest that the analysis waits for spans that arrive late. It waits less where
+	// the stream shows that less is enough.
+	AllowedLateness time.Duration `mapstructure:"allowed_lateness"`
+	// TraceQuiet is how long no span of a trace must have ended before the trace is looked at.
+	TraceQuiet time.Duration `mapstructure:"trace_quiet"`
+	// WarmUp is how much must have been seen before the first verdict.
+	WarmUp time.Duration `mapstructure:"warm_up"`
+	// IdleTimeout is after how long without a span a service, operation or replica is forgotten.
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	// Incident says when an incident opens, changes and ends.
+	Incident IncidentConfig `mapstructure:"incident"`
+	// Limits bound what is held in memory.
+	Limits LimitsConfig `mapstructure:"limits"`
+	// EventQueueSize is how many event records may wait for the logs pipeline.
+	EventQueueSize int `mapstructure:"event_queue_size"`
+}
+
+// IncidentConfig says when an incident opens, changes and ends.
+type IncidentConfig struct {
+	// MinConfidence is the least score (0..1) that names a root cause.
+	MinConfidence float64 `mapstructure:"min_confidence"`
+	// Patience is how long a symptom may stand without a root cause before an incident opens with root "unknown".
+	Patience time.Duration `mapstructure:"patience"`
+	// UpdateInterval is the shortest time between two updates of an incident.
+	UpdateInterval time.Duration `mapstructure:"update_interval"`
+	// ResolveAfter is how long all must have been well before an incident is resolved.
+	ResolveAfter time.Duration `mapstructure:"resolve_after"`
+	// ReopenWithin is how long after its end an incident with the same root is the same incident.
+	ReopenWithin time.Duration `mapstructure:"reopen_within"`
+}
+
+// LimitsConfig bounds what is held in memory. What falls beyond a limit is forwarded, not analysed, and counted.
+type LimitsConfig struct {
+	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 64 bytes each
+	SpansPerTrace     int `mapstructure:"spans_per_trace"`     // spans of one trace
+	Nodes             int `mapstructure:"nodes"`               // services, databases, topics, external parties
+	OperationsPerNode int `mapstructure:"operations_per_node"` // those beyond count as one
+	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions
+	Edges             int `mapstructure:"edges"`               // call relations
+	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
 }
 
 func createDefaultConfig() component.Config {
-	// SDKs batch for 5 s by default; twice that leaves room for one retry.
-	return &Config{Lateness: 10 * time.Second}
+	return &Config{
+		// SDKs batch for 5 s by default; twice that leaves room for one retry.
+		AllowedLateness: 10 * time.Second,
+		TraceQuiet:      time.Second,
+		WarmUp:          30 * time.Second,
+		IdleTimeout:     time.Hour,
+		Incident: IncidentConfig{
+			MinConfidence:  0.4,
+			Patience:       30 * time.Second,
+			UpdateInterval: 30 * time.Second,
+			ResolveAfter:   30 * time.Second,
+			ReopenWithin:   15 * time.Minute,
+		},
+		Limits: LimitsConfig{
+			Spans:             500_000,
+			SpansPerTrace:     5_000,
+			Nodes:             5_000,
+			OperationsPerNode: 256,
+			InstancesPerNode:  1_000,
+			Edges:             20_000,
+			HurtTraces:        65_536,
+		},
+		EventQueueSize: 256,
+	}
 }
 
-// Validate refuses values that the engine cannot work with, with the key and the reason.
+// Longest durations that make sense: event time within them is kept in rings of seconds.
+const (
+	maxLateness = 10 * time.Minute
+	maxQuiet    = time.Minute
+)
+
+// Validate refuses values that the engine cannot work with, with each key and the reason.
 func (c *Config) Validate() error {
-	if c.Lateness < 0 {
-		return fmt.Errorf("lateness: must not be negative, is %v", c.Lateness)
+	return errors.Join(
+		between("allowed_lateness", c.AllowedLateness, time.Second, maxLateness),
+		between("trace_quiet", c.TraceQuiet, time.Millisecond, maxQuiet),
+		between("warm_up", c.WarmUp, 0, 24*time.Hour),
+		between("idle_timeout", c.IdleTimeout, time.Minute, 30*24*time.Hour),
+		fraction("incident::min_confidence", c.Incident.MinConfidence),
+		between("incident::patience", c.Incident.Patience, 0, time.Hour),
+		between("incident::update_interval", c.Incident.UpdateInterval, time.Second, 24*time.Hour),
+		between("incident::resolve_after", c.Incident.ResolveAfter, time.Second, 24*time.Hour),
+		between("incident::reopen_within", c.Incident.ReopenWithin, 0, 7*24*time.Hour),
+		positive("limits::spans", c.Limits.Spans),
+		positive("limits::spans_per_trace", c.Limits.SpansPerTrace),
+		positive("limits::nodes", c.Limits.Nodes),
+		positive("limits::operations_per_node", c.Limits.OperationsPerNode),
+		positive("limits::instances_per_node", c.Limits.InstancesPerNode),
+		positive("limits::edges", c.Limits.Edges),
+		positive("limits::hurt_traces", c.Limits.HurtTraces),
+		positive("event_queue_size", c.EventQueueSize),
+	)
+}
+
+func between(key string, d, least, most time.Duration) error {
+	if d < least || d > most {
+		return fmt.Errorf("%s: must be between %v and %v, is %v", key, least, most, d)
 	}
 	return nil
 }
+
+func fraction(key string, x float64) error {
+	if !(x >= 0 && x <= 1) {
+		return fmt.Errorf("%s: must be between 0 and 1, is %v", key, x)
+	}
+	return nil
+}
+
+// maxCount keeps a limit within what handles of 32 bits can count.
+const maxCount = 1 << 28
+
+func positive(key string, n int) error {
+	if n < 1 || n > maxCount {
+		return fmt.Errorf("%s: must be between 1 and %d, is %d", key, maxCount, n)
+	}
+	return nil
+}
+
+func (c *Config) settings() engine.Settings {
+	return engine.Settings{
+		Lateness:   c.AllowedLateness.Nanoseconds(),
+		Quiet:      c.TraceQuiet.Nanoseconds(),
+		WarmUp:     c.WarmUp.Nanoseconds(),
+		IdleAfter:  c.IdleTimeout.Nanoseconds(),
+		Spans:      c.Limits.Spans,
+		TraceSpans: c.Limits.SpansPerTrace,
+		HurtTraces: c.Limits.HurtTraces,
+		Graph: graph.Limits{
+			Nodes: c.Limits.Nodes, Ops: c.Limits.OperationsPerNode,
+			Instances: c.Limits.InstancesPerNode, Edges: c.Limits.Edges,
+		},
+		Incident: incident.Policy{
+			Confidence:   c.Incident.MinConfidence,
+			Patience:     c.Incident.Patience.Nanoseconds(),
+			UpdateEvery:  c.Incident.UpdateInterval.Nanoseconds(),
+			Margin:       rootMargin,
+			ResolveAfter: c.Incident.ResolveAfter.Nanoseconds(),
+			ReopenWithin: c.Incident.ReopenWithin.Nanoseconds(),
+		},
+	}
+}
+
+// rootMargin is by how much another root must lead before an open incident's verdict changes.
+const rootMargin = 0.15

@@ -5,6 +5,7 @@ package rcaprocessor
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,29 +20,72 @@ import (
 
 func TestLoadConfig(t *testing.T) {
 	tests := []struct {
-		id   component.ID
-		want *Config
-		err  string
+		name string
+		want func(*Config)
+		errs []string
 	}{
-		{id: component.NewID(metadata.Type), want: createDefaultConfig().(*Config)},
-		{id: component.NewIDWithName(metadata.Type, "all"), want: &Config{Lateness: 20 * time.Second}},
-		{id: component.NewIDWithName(metadata.Type, "negative_lateness"), err: "lateness: must not be negative, is -1s"},
+		{name: "", want: func(*Config) {}},
+		{name: "all", want: func(c *Config) {
+			*c = Config{
+				AllowedLateness: 20 * time.Second,
+				TraceQuiet:      2 * time.Second,
+				WarmUp:          5 * time.Minute,
+				IdleTimeout:     2 * time.Hour,
+				Incident: IncidentConfig{
+					MinConfidence: 0.5, Patience: time.Minute, UpdateInterval: time.Minute,
+					ResolveAfter: 2 * time.Minute, ReopenWithin: time.Hour,
+				},
+				Limits: LimitsConfig{
+					Spans: 100, SpansPerTrace: 10, Nodes: 20, OperationsPerNode: 30, InstancesPerNode: 40, Edges: 50, HurtTraces: 60,
+				},
+				EventQueueSize: 70,
+			}
+		}},
+		{name: "negative", errs: []string{
+			"allowed_lateness: must be between 1s and 10m0s, is -1s",
+			"trace_quiet: must be between 1ms and 1m0s, is -1s",
+			"warm_up: must be between 0s and 24h0m0s, is -1s",
+			"idle_timeout: must be between 1m0s and 720h0m0s, is -1s",
+			"incident::min_confidence: must be between 0 and 1, is -0.1",
+			"incident::patience: must be between 0s and 1h0m0s, is -1s",
+			"incident::update_interval: must be between 1s and 24h0m0s, is -1s",
+			"incident::resolve_after: must be between 1s and 24h0m0s, is -1s",
+			"incident::reopen_within: must be between 0s and 168h0m0s, is -1s",
+		}},
+		{name: "zero", errs: []string{
+			"limits::spans: must be between 1 and 268435456, is 0",
+			"limits::spans_per_trace: ", "limits::nodes: ", "limits::operations_per_node: ",
+			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "event_queue_size: ",
+		}},
+		{name: "too_much", errs: []string{
+			"allowed_lateness: must be between 1s and 10m0s, is 11m0s",
+			"incident::min_confidence: must be between 0 and 1, is 1.5",
+			"limits::spans: must be between 1 and 268435456, is 300000000",
+		}},
 	}
 	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
 	require.NoError(t, err)
 	assert.Len(t, conf.ToStringMap(), len(tests), "every entry of the file has its case")
 	for _, tt := range tests {
-		t.Run(tt.id.String(), func(t *testing.T) {
-			cfg := createDefaultConfig()
-			sub, err := conf.Sub(tt.id.String())
+		id := component.NewIDWithName(metadata.Type, tt.name)
+		t.Run(id.String(), func(t *testing.T) {
+			cfg := createDefaultConfig().(*Config)
+			sub, err := conf.Sub(id.String())
 			require.NoError(t, err)
 			require.NoError(t, sub.Unmarshal(cfg))
-			if tt.err != "" {
-				require.ErrorContains(t, confmap.Validate(cfg), tt.err)
+			err = confmap.Validate(cfg)
+			if len(tt.errs) == 0 {
+				require.NoError(t, err)
+				want := createDefaultConfig().(*Config)
+				tt.want(want)
+				assert.Equal(t, want, cfg)
 				return
 			}
-			require.NoError(t, confmap.Validate(cfg))
-			assert.Equal(t, tt.want, cfg)
+			require.Error(t, err)
+			for _, e := range tt.errs {
+				assert.ErrorContains(t, err, e)
+			}
+			assert.Len(t, strings.Split(err.Error(), "\n"), len(tt.errs), "nothing else is refused:\n%v", err)
 		})
 	}
 }

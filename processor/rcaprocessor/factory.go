@@ -5,12 +5,14 @@ package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rc
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processorhelper"
 
+	"github.com/firebreak-otel/firebreak/internal/emit"
 	"github.com/firebreak-otel/firebreak/internal/shared"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadata"
 )
@@ -28,12 +30,12 @@ func NewFactory() processor.Factory {
 }
 
 type factory struct {
-	engines shared.Map[*Config, *engine]
+	engines shared.Map[*Config, *rcaEngine]
 }
 
-func (f *factory) engine(set processor.Settings, cfg component.Config) (*shared.Ref[*engine], error) {
+func (f *factory) engine(set processor.Settings, cfg component.Config) (*shared.Ref[*rcaEngine], error) {
 	c := cfg.(*Config)
-	return f.engines.GetOrCreate(c, func() (*engine, error) { return newEngine(set, c) })
+	return f.engines.GetOrCreate(c, func() (*rcaEngine, error) { return newEngine(set, c) })
 }
 
 func (f *factory) createTraces(ctx context.Context, set processor.Settings, cfg component.Config, next consumer.Traces) (processor.Traces, error) {
@@ -52,8 +54,14 @@ func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg co
 	if err != nil {
 		return nil, err
 	}
+	outlet := (*emit.Outlet)(nil)
 	return processorhelper.NewLogs(ctx, set, cfg, next, e.Value().processLogs,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
-		processorhelper.WithStart(e.Start),
-		processorhelper.WithShutdown(e.Shutdown))
+		processorhelper.WithStart(func(ctx context.Context, host component.Host) error {
+			outlet = e.Value().emitter.Attach(next)
+			return e.Start(ctx, host)
+		}),
+		processorhelper.WithShutdown(func(ctx context.Context) error {
+			return errors.Join(outlet.Detach(ctx), e.Shutdown(ctx))
+		}))
 }

@@ -5,40 +5,236 @@ package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rc
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
+	"go.uber.org/zap"
 
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/emit"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadata"
 )
 
-// engine is what the traces and the logs pipelines of one component ID share.
-type engine struct {
+// rcaEngine is what the traces and the logs pipelines of one component ID share: the shell around
+// engine.Engine, which decides.
+type rcaEngine struct {
 	cfg       *Config
-	telemetry *metadata.TelemetryBuilder
+	logger    *zap.Logger
+	telemetry *telemetry
+	emitter   *emit.Emitter
+	batches   sync.Pool // *batch
+
+	mu         sync.Mutex
+	core       *engine.Engine
+	annotation *annotation // of the open incident, nil when there is none
+	pending    []incident.Incident
+	heard      time.Time // when data came last
+
+	stop     chan struct{}
+	stopOnce sync.Once
+	done     sync.WaitGroup
+	panicked sync.Once
 }
 
-func newEngine(set processor.Settings, cfg *Config) (*engine, error) {
-	tb, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+// batch is the scratch memory for one ptrace.Traces.
+type batch struct {
+	calls call.Batch
+	marks []engine.Mark
+}
+
+func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
+	e := &rcaEngine{cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
+	e.batches.New = func() any { return new(batch) }
+	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
 	}
-	return &engine{cfg: cfg, telemetry: tb}, nil
+	e.telemetry = t
+	e.emitter = emit.New(emit.Settings{
+		Resource:  set.Resource,
+		Scope:     metadata.ScopeName,
+		Version:   set.BuildInfo.Version,
+		QueueSize: cfg.EventQueueSize,
+		OnLost: func(err error) {
+			e.telemetry.lost("delivery")
+			e.logger.Warn("An event record was not delivered", zap.Error(err))
+		},
+	})
+	e.reset()
+	return e, nil
 }
 
-func (e *engine) Start(context.Context, component.Host) error { return nil }
+// reset gives up what was learned.
+func (e *rcaEngine) reset() {
+	e.core = engine.New(e.cfg.settings(), func(in incident.Incident) { e.pending = append(e.pending, in) })
+	e.annotation = nil
+}
 
-func (e *engine) Shutdown(context.Context) error {
-	e.telemetry.Shutdown()
+// Start begins to deliver event records and to watch for data that stops.
+func (e *rcaEngine) Start(context.Context, component.Host) error {
+	e.emitter.Start()
+	e.done.Add(1)
+	go e.watch()
 	return nil
 }
 
-func (e *engine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
+// Shutdown looks at what has not been looked at yet, and delivers the event records that wait.
+func (e *rcaEngine) Shutdown(ctx context.Context) error {
+	e.stopOnce.Do(func() { close(e.stop) })
+	e.done.Wait()
+	e.flush()
+	err := e.emitter.Shutdown(ctx)
+	e.telemetry.shutdown()
+	return err
+}
+
+// watch tells the engine when nothing has come for as long as spans may be late.
+func (e *rcaEngine) watch() {
+	defer e.done.Done()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case now := <-ticker.C:
+			e.mu.Lock()
+			idle := !e.heard.IsZero() && now.Sub(e.heard) >= e.cfg.AllowedLateness
+			if idle {
+				e.heard = time.Time{}
+			}
+			e.mu.Unlock()
+			if idle {
+				e.flush()
+			}
+		}
+	}
+}
+
+// flush has the engine look at what it waits with.
+func (e *rcaEngine) flush() {
+	e.guarded(func() {
+		e.core.Idle()
+		e.deliver()
+	})
+}
+
+// processTraces learns from the spans and annotates those that are hurt in an open incident.
+func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
+	b := e.batches.Get().(*batch)
+	var with *annotation
+	b.marks = b.marks[:0]
+	ok := e.contain(func() {
+		b.calls.Read(td)
+		e.guarded(func() {
+			e.heard = time.Now()
+			b.marks = e.core.Learn(&b.calls, b.marks)
+			with = e.annotation
+			e.deliver()
+		})
+	})
+	if !ok {
+		return td, nil // b may be half written: it is not used again
+	}
+	e.telemetry.skipped(&b.calls)
+	if with != nil {
+		for _, m := range b.marks {
+			c := &b.calls.Calls[m.Call]
+			span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
+			with.write(span.Attributes(), m.Role)
+			e.telemetry.annotatedSpan(m.Role)
+		}
+	}
+	e.batches.Put(b)
 	return td, nil
 }
 
-func (e *engine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
+// processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
+func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
+	e.contain(func() {
+		for _, rl := range ld.ResourceLogs().All() {
+			resource, known := call.Resource{}, false
+			for _, sl := range rl.ScopeLogs().All() {
+				for _, lr := range sl.LogRecords().All() {
+					if !known {
+						resource, known = call.ReadResource(rl.Resource().Attributes()), true
+					}
+					e.annotateLog(&resource, lr)
+				}
+			}
+		}
+	})
 	return ld, nil
+}
+
+func (e *rcaEngine) annotateLog(r *call.Resource, lr plog.LogRecord) {
+	e.mu.Lock()
+	with := e.annotation
+	role := engine.Role(0)
+	if with != nil {
+		role = e.core.MarkLog(r, trace.ID(lr.TraceID()), lr.SeverityNumber() >= plog.SeverityNumberWarn)
+	}
+	e.mu.Unlock()
+	if role != 0 {
+		with.write(lr.Attributes(), role)
+		e.telemetry.annotatedLog(role)
+	}
+}
+
+// deliver hands on what has changed in incidents. The lock must be held.
+func (e *rcaEngine) deliver() {
+	for i := range e.pending {
+		in := &e.pending[i]
+		e.logger.Info("Incident "+in.State.String(), zap.String("id", in.ID), zap.String("root_cause", in.Verdict.Root),
+			zap.String("summary", in.Verdict.Summary))
+		e.telemetry.changed(in)
+		if !e.emitter.Emit(eventOf(in)) {
+			e.telemetry.lost(e.whyLost())
+		}
+	}
+	e.pending = e.pending[:0]
+	e.annotation = nil
+	if in := e.core.Open(); in != nil {
+		e.annotation = annotationOf(in)
+	}
+}
+
+func (e *rcaEngine) whyLost() string {
+	if e.emitter.HasOutlet() {
+		return "queue_full"
+	}
+	return "no_logs_pipeline"
+}
+
+// guarded runs f under the lock. When f panics, what was learned may be half written: it is given up.
+func (e *rcaEngine) guarded(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.contain(f) {
+		e.telemetry.retire()
+		e.reset()
+	}
+	e.telemetry.observe(e.core)
+}
+
+// contain runs f; a panic costs the analysis, not the telemetry. It returns false after one.
+func (e *rcaEngine) contain(f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.telemetry.panicked()
+			e.panicked.Do(func() {
+				e.logger.Error("A defect in the rca processor was contained; telemetry passes on. Please report it; further ones are only counted",
+					zap.Any("panic", r), zap.Stack("stack"))
+			})
+		}
+	}()
+	f()
+	return true
 }

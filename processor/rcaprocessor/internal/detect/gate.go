@@ -94,3 +94,6 @@ func Threshold(unitsPerSecond float64) float64 {
 	const week = 7 * 24 * 3600
 	return math.Log(max(unitsPerSecond*week, week))
 }
+
+// AtRest says that nothing speaks against normal, so that seconds without units need not be told.
+func (g *Gate) AtRest() bool { return g.s == 0 }

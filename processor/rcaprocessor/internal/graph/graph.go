@@ -60,6 +60,14 @@ type Limits struct {
 // Overflow counts what did not fit.
 type Overflow struct{ Nodes, Ops, Instances, Edges int64 }
 
+// Add adds other's counts.
+func (o *Overflow) Add(other Overflow) {
+	o.Nodes += other.Nodes
+	o.Ops += other.Ops
+	o.Instances += other.Instances
+	o.Edges += other.Edges
+}
+
 // Graph is the service graph. New makes one.
 type Graph struct {
 	limits    Limits
@@ -123,6 +131,9 @@ func (g *Graph) Node(key uint64, kind call.NodeKind, at int64, name func() strin
 	g.byKey[key] = uint32(id)
 	return id
 }
+
+// Lookup returns the node with the given key, 0 when there is none.
+func (g *Graph) Lookup(key uint64) NodeID { return NodeID(g.byKey[key]) }
 
 // Op returns the handle of an operation of node; beyond the limit that of OtherOp for the same role and peer.
 func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at int64, name func() string) OpID {

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -26,7 +28,23 @@ type TelemetryBuilder struct {
 	meter                       metric.Meter
 	mu                          sync.Mutex
 	registrations               []metric.Registration
+	ProcessorRcaAnalysisLag     metric.Float64ObservableGauge
+	ProcessorRcaAnnotatedLogs   metric.Int64Counter
+	ProcessorRcaAnnotatedSpans  metric.Int64Counter
+	ProcessorRcaDetectionDelay  metric.Float64Histogram
+	ProcessorRcaEventsLost      metric.Int64Counter
+	ProcessorRcaGraphEdges      metric.Int64ObservableGauge
+	ProcessorRcaGraphNodes      metric.Int64ObservableGauge
+	ProcessorRcaIncidentsActive metric.Int64ObservableGauge
 	ProcessorRcaIncidentsOpened metric.Int64Counter
+	ProcessorRcaLateSpans       metric.Int64ObservableCounter
+	ProcessorRcaLimitHits       metric.Int64ObservableCounter
+	ProcessorRcaPanics          metric.Int64Counter
+	ProcessorRcaReady           metric.Int64ObservableGauge
+	ProcessorRcaSpansPaired     metric.Int64ObservableCounter
+	ProcessorRcaSpansSkipped    metric.Int64ObservableCounter
+	ProcessorRcaSpansUnpaired   metric.Int64ObservableCounter
+	ProcessorRcaStateBytes      metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -38,6 +56,191 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorRcaAnalysisLagCallback sets callback for observable ProcessorRcaAnalysisLag metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaAnalysisLagCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorRcaAnalysisLag, obs: o})
+		return nil
+	}, builder.ProcessorRcaAnalysisLag)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaGraphEdgesCallback sets callback for observable ProcessorRcaGraphEdges metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaGraphEdgesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaGraphEdges, obs: o})
+		return nil
+	}, builder.ProcessorRcaGraphEdges)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaGraphNodesCallback sets callback for observable ProcessorRcaGraphNodes metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaGraphNodesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaGraphNodes, obs: o})
+		return nil
+	}, builder.ProcessorRcaGraphNodes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaIncidentsActiveCallback sets callback for observable ProcessorRcaIncidentsActive metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaIncidentsActiveCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaIncidentsActive, obs: o})
+		return nil
+	}, builder.ProcessorRcaIncidentsActive)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaLateSpansCallback sets callback for observable ProcessorRcaLateSpans metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLateSpansCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLateSpans, obs: o})
+		return nil
+	}, builder.ProcessorRcaLateSpans)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaLimitHitsCallback sets callback for observable ProcessorRcaLimitHits metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLimitHitsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLimitHits, obs: o})
+		return nil
+	}, builder.ProcessorRcaLimitHits)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaReadyCallback sets callback for observable ProcessorRcaReady metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaReadyCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaReady, obs: o})
+		return nil
+	}, builder.ProcessorRcaReady)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaSpansPairedCallback sets callback for observable ProcessorRcaSpansPaired metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaSpansPairedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaSpansPaired, obs: o})
+		return nil
+	}, builder.ProcessorRcaSpansPaired)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaSpansSkippedCallback sets callback for observable ProcessorRcaSpansSkipped metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaSpansSkippedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaSpansSkipped, obs: o})
+		return nil
+	}, builder.ProcessorRcaSpansSkipped)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaSpansUnpairedCallback sets callback for observable ProcessorRcaSpansUnpaired metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaSpansUnpairedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaSpansUnpaired, obs: o})
+		return nil
+	}, builder.ProcessorRcaSpansUnpaired)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaStateBytesCallback sets callback for observable ProcessorRcaStateBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaStateBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaStateBytes, obs: o})
+		return nil
+	}, builder.ProcessorRcaStateBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -58,10 +261,107 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorRcaAnalysisLag, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_rca_analysis_lag",
+		metric.WithDescription("How far the analysis stays behind the newest data, learned from how late spans arrive. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaAnnotatedLogs, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_annotated_logs",
+		metric.WithDescription("Log records that were given rca attributes, by role. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaAnnotatedSpans, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_annotated_spans",
+		metric.WithDescription("Spans that were given rca attributes, by role. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaDetectionDelay, err = builder.meter.Float64Histogram(
+		"otelcol_processor_rca_detection_delay",
+		metric.WithDescription("From the onset of an incident to its opening, in event time. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 2, 5, 10, 15, 30, 60, 120}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaEventsLost, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_events_lost",
+		metric.WithDescription("Event records that could not be delivered, by reason. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaGraphEdges, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_graph_edges",
+		metric.WithDescription("Edges held in the service graph. [Alpha]"),
+		metric.WithUnit("{edge}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaGraphNodes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_graph_nodes",
+		metric.WithDescription("Nodes held in the service graph. [Alpha]"),
+		metric.WithUnit("{node}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaIncidentsActive, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_incidents_active",
+		metric.WithDescription("Open incidents. [Alpha]"),
+		metric.WithUnit("{incident}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaIncidentsOpened, err = builder.meter.Int64Counter(
 		"otelcol_processor_rca_incidents_opened",
 		metric.WithDescription("Incidents opened. [Alpha]"),
 		metric.WithUnit("{incident}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLateSpans, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_late_spans",
+		metric.WithDescription("Spans that came later than the allowed lateness, or than the wait that was learned. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLimitHits, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_limit_hits",
+		metric.WithDescription("What fell beyond a limit of the configuration and was not analysed, by limit. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaPanics, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_panics",
+		metric.WithDescription("Defects in the analysis that were contained. The telemetry was forwarded, what had been learned was given up. [Alpha]"),
+		metric.WithUnit("{panic}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaReady, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_ready",
+		metric.WithDescription("1 when enough was seen for verdicts, 0 while the processor is learning. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaSpansPaired, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_spans_paired",
+		metric.WithDescription("Outgoing calls whose answering span was seen. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaSpansSkipped, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_spans_skipped",
+		metric.WithDescription("Spans, or parts of them, that were forwarded but left out of the analysis, by reason. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaSpansUnpaired, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_spans_unpaired",
+		metric.WithDescription("Spans without their counterpart, by reason (no_answer is usual for databases, topics and external parties). [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaStateBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_state_bytes",
+		metric.WithDescription("Approximate memory held for analysis. [Alpha]"),
+		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

@@ -1,0 +1,238 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+)
+
+// analyse takes what came to rest of a trace: it feeds every statistic, and finds where hurt units of work
+// began. All of it counts in the second in which the last span ended.
+func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
+	at := spans[0].End
+	for i := range spans {
+		at = max(at, spans[i].End)
+	}
+	at -= at % second
+	nodes := e.walker.Walk(spans)
+	for i := range spans {
+		if nodes[i].Duplicate {
+			e.counts.Duplicates++
+			continue
+		}
+		e.observe(spans, nodes, int32(i), at)
+	}
+	walk := blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
+	for i := range spans {
+		n := &nodes[i]
+		if n.Duplicate {
+			continue
+		}
+		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role == call.RoleConsumer) {
+			e.unit(&walk, int32(i), id, at)
+		} else if n.Partial {
+			e.counts.Partial++
+		}
+	}
+}
+
+// observe feeds the statistics of one span.
+func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int64) {
+	s, n := &spans[i], &nodes[i]
+	op := graph.OpID(s.Op)
+	st := &e.ops[op]
+	o := e.graph.OpAt(op)
+	bad := s.Outcome.Bad()
+	hurt := bad || s.Duration() > st.total.SlowThreshold()
+	st.total.Observe(at, s.Duration(), bad, e.tainted)
+
+	if s.Role.Outgoing() {
+		e.observeOutgoing(spans, n, s, st, o, at, hurt)
+		return
+	}
+	ownFailure := bad
+	for c := n.FirstChild; c >= 0; c = nodes[c].NextSibling {
+		if !nodes[c].Async && spans[c].Outcome.Bad() {
+			ownFailure = false
+		}
+	}
+	st.own.Observe(at, n.Own, ownFailure, e.tainted)
+	e.observeNode(o.Node, at, hurt)
+	if s.Role.Incoming() {
+		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
+		if s.Role == call.RoleConsumer && o.Peer != 0 {
+			e.graph.Connect(o.Peer, o.Node, at)
+		}
+		if p := n.Parent; p >= 0 && !spans[p].Role.Outgoing() {
+			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
+		}
+	}
+	if !e.tainted(baseline.CellOf(at)) {
+		st.runs++
+		if st.runs > awaitCap {
+			st.halve()
+		}
+		e.learnAwaits(st, spans, nodes, i)
+	}
+}
+
+func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Span, st *opStats, o *graph.Op, at int64, hurt bool) {
+	st.asked++
+	callee := o.Peer
+	if n.Server >= 0 {
+		st.answered++
+		e.counts.Paired++
+		answer := graph.OpID(spans[n.Server].Op)
+		server := e.graph.OpAt(answer).Node
+		if callee != server && s.Role == call.RoleClient {
+			e.graph.Answered(callee, server)
+		}
+		callee = server
+		st.own.Observe(at, n.Own, s.Outcome.Bad() && !spans[n.Server].Outcome.Bad(), e.tainted)
+	} else {
+		e.counts.Unpaired++
+		callee = e.graph.Resolve(callee)
+		e.observeNode(callee, at, hurt)
+	}
+	if st.asked > awaitCap {
+		st.asked, st.answered = st.asked/2, st.answered/2
+	}
+	e.graph.Connect(o.Node, callee, at)
+}
+
+func (e *Engine) observeInstance(i graph.InstanceID, at int64, bad bool) {
+	if i == 0 {
+		return
+	}
+	for int(i) >= len(e.instances) {
+		e.instances = append(e.instances, instanceStats{})
+	}
+	e.instances[i].observe(at, bad)
+}
+
+// awaitCap: beyond it counts are halved, so that what an operation calls can change.
+const awaitCap = 1 << 12
+
+func (st *opStats) halve() {
+	st.runs /= 2
+	for i := range st.awaits {
+		st.awaits[i].n /= 2
+	}
+}
+
+// learnAwaits counts the callees of span i, each once.
+func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32) {
+	e.serial++
+	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
+		least := &st.awaits[0]
+		for k := range st.awaits {
+			a := &st.awaits[k]
+			if a.node == n {
+				if a.mark != e.serial {
+					a.mark = e.serial
+					a.n++
+				}
+				return true
+			}
+			if a.n < least.n {
+				least = a
+			}
+		}
+		if least.n == 0 || least.n*16 < st.runs {
+			*least = await{node: n, n: 1, mark: e.serial}
+		}
+		return true
+	})
+}
+
+// eachCallee yields whom span i calls, directly or from internal spans below it.
+func (e *Engine) eachCallee(spans []trace.Span, nodes []trace.Node, i int32, yield func(graph.NodeID) bool) bool {
+	for c := nodes[i].FirstChild; c >= 0; c = nodes[c].NextSibling {
+		switch {
+		case spans[c].Role.Outgoing():
+			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 && !yield(n) {
+				return false
+			}
+		case spans[c].Role == call.RoleInternal:
+			if !e.eachCallee(spans, nodes, c, yield) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unit counts a unit of work, and looks for the origin of a hurt one.
+func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
+	s := &w.Spans[i]
+	op := graph.OpID(s.Op)
+	st := &e.ops[op]
+	en := &st.entry
+	if !en.listed {
+		en.listed = true
+		e.touched = append(e.touched, op)
+	}
+	e.units++
+	en.units++
+	bad, slow := s.Outcome.Bad(), s.Duration() > st.total.SlowThreshold()
+	if bad {
+		en.bad++
+	}
+	if slow {
+		en.slow++
+	}
+	if !bad && !slow {
+		return
+	}
+	o := w.Origin(i)
+	e.ledger.Record(at, blame.Row{
+		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
+	}, blame.Count{Units: 1, Weight: int64(s.Weight), Exemplar: id, Span: w.Spans[o.Span].ID})
+	if e.roles != nil {
+		e.hurt.add(id)
+	}
+}
+
+// Service, Callee, Excess, OwnExcess and Awaits make the engine blame.Facts.
+
+// Service returns whose operation op is.
+func (e *Engine) Service(op graph.OpID) graph.NodeID { return e.graph.OpAt(op).Node }
+
+// Callee returns whom op calls, 0 for nobody.
+func (e *Engine) Callee(op graph.OpID) graph.NodeID {
+	if p := e.graph.OpAt(op).Peer; p != 0 {
+		return e.graph.Resolve(p)
+	}
+	return 0
+}
+
+// Excess returns by how many nanoseconds a duration exceeds the operation's normal median.
+func (e *Engine) Excess(op graph.OpID, total int64) int64 { return excess(&e.ops[op].total, total) }
+
+// OwnExcess is Excess of own time or gap.
+func (e *Engine) OwnExcess(op graph.OpID, own int64) int64 { return excess(&e.ops[op].own, own) }
+
+// excess of less than a millisecond is noise.
+func excess(s *baseline.Series, d int64) int64 {
+	if x := d - s.Median(); s.Known() && x > 1e6 {
+		return x
+	}
+	return 0
+}
+
+// Awaits returns the callee that op calls most nearly always and that called does not contain; 0 for none.
+func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) bool) graph.NodeID {
+	st := &e.ops[op]
+	var best await
+	for _, a := range st.awaits {
+		if a.n*2 >= st.runs && a.n > 2 && (a.n > best.n || a.n == best.n && e.NodeName(a.node) < e.NodeName(best.node)) && !called(a.node) {
+			best = a
+		}
+	}
+	return best.node
+}

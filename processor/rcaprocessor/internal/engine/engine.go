@@ -1,0 +1,269 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package engine puts the parts together: calls go in, in any order within the allowed lateness; incidents
+// and the roles of their nodes come out. It has no clock but the calls' own.
+package engine
+
+import (
+	"math"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/internal/watermark"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+)
+
+const (
+	second = int64(1e9)
+	// evictEvery is how often idle nodes are looked for, in event time.
+	evictEvery = 60 * second
+	// ledgerSeconds is the furthest that a verdict looks back.
+	ledgerSeconds = 180
+	// ledgerRows is the most kinds of hurt units of work told apart in a second.
+	ledgerRows = 512
+)
+
+// Settings of an Engine. Durations in nanoseconds; all must be positive.
+type Settings struct {
+	Lateness   int64 // how late a span may arrive
+	Quiet      int64 // how long a trace must be at rest before it is looked at
+	WarmUp     int64 // no verdict before so much was seen
+	IdleAfter  int64 // what was not seen for so long is forgotten
+	Spans      int   // skeletons held
+	TraceSpans int   // skeletons held of one trace
+	HurtTraces int   // ids of hurt traces remembered, for their logs and roots
+	Graph      graph.Limits
+	Incident   incident.Policy
+}
+
+// Counts is what happened to spans so far.
+type Counts struct {
+	Late, Future, Rebased int64
+	TraceFull             int64 // beyond TraceSpans
+	TableFull             int64 // given out early for want of room
+	Unplaced              int64 // beyond the graph's limits
+	Paired, Unpaired      int64 // outgoing calls to services that were and were not seen answered
+	Partial               int64 // spans whose parent was not there
+	Duplicates, Cycles    int64
+	LedgerFull            int64
+	HurtForgotten         int64
+}
+
+// Add adds other's counts.
+func (c *Counts) Add(other Counts) {
+	c.Late += other.Late
+	c.Future += other.Future
+	c.Rebased += other.Rebased
+	c.TraceFull += other.TraceFull
+	c.TableFull += other.TableFull
+	c.Unplaced += other.Unplaced
+	c.Paired += other.Paired
+	c.Unpaired += other.Unpaired
+	c.Partial += other.Partial
+	c.Duplicates += other.Duplicates
+	c.Cycles += other.Cycles
+	c.LedgerFull += other.LedgerFull
+	c.HurtForgotten += other.HurtForgotten
+}
+
+// Engine is one engine. New makes one. It is not safe for concurrent use.
+type Engine struct {
+	set    Settings
+	clock  *watermark.Clock
+	table  *trace.Table
+	walker trace.Walker
+	graph  *graph.Graph
+	ledger *blame.Ledger
+	keeper incident.Keeper
+	hurt   hurtTraces
+
+	ops       []opStats
+	instances []instanceStats
+	nodes     []nodeStats
+	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
+	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
+	seconds   int64        // analysed seconds
+	firstTick int64
+	now       int64 // end of the second being analysed
+	units     int64 // units of work so far
+	evictedAt int64
+	roles     map[graph.NodeID]Role
+	root      graph.NodeID // of the open incident
+
+	serial   uint32   // of the span whose callees are being counted
+	sources  []source // of the batch at hand
+	counts   Counts
+	onChange func(incident.Incident)
+	visit    func(trace.ID, []trace.Span)
+	tick     func(int64)
+}
+
+// source is who emitted the calls of a resource.
+type source struct {
+	node     graph.NodeID
+	instance graph.InstanceID
+	key      uint64
+}
+
+// New makes an engine. onChange is told of every incident that opens, changes or ends.
+func New(set Settings, onChange func(incident.Incident)) *Engine {
+	e := &Engine{
+		set:      set,
+		clock:    watermark.NewClock(set.Lateness),
+		table:    trace.NewTable(trace.Limits{Spans: set.Spans, TraceSpans: set.TraceSpans, Quiet: set.Quiet, Wait: set.Lateness}),
+		graph:    graph.New(set.Graph),
+		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
+		keeper:   incident.Keeper{Policy: set.Incident},
+		hurt:     newHurtTraces(set.HurtTraces),
+		onChange: onChange,
+	}
+	e.visit, e.tick = e.analyse, e.endSecond
+	return e
+}
+
+// Learn takes a batch of calls. For every call that is hurt in an open incident it appends a Mark to marks.
+func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
+	e.sources = e.sources[:0]
+	for i := range b.Resources {
+		e.sources = append(e.sources, e.source(&b.Resources[i]))
+	}
+	for i := range b.Calls {
+		c := &b.Calls[i]
+		op := e.learn(c)
+		if e.roles != nil && op != 0 {
+			marks = e.mark(c, op, int32(i), marks)
+		}
+	}
+	return marks
+}
+
+// source resolves a resource; its node is looked up at the first call, when a time is known.
+func (e *Engine) source(r *call.Resource) source {
+	key := r.Key()
+	n := e.graph.Node(key, call.NodeService, e.clock.Head(), func() string { return r.Node() })
+	if n == 0 {
+		return source{key: key}
+	}
+	return source{node: n, key: key, instance: e.graph.Instance(n, instanceKey(r), e.clock.Head(), r)}
+}
+
+// learn files one call; it returns the call's operation, 0 when there is no room for it.
+func (e *Engine) learn(c *call.Call) graph.OpID {
+	src := e.sources[c.Resource]
+	if src.node == 0 {
+		e.counts.Unplaced++
+		return 0
+	}
+	head := e.clock.Head()
+	at, placement := e.clock.Observe(c.End, src.key)
+	op := e.op(src.node, c, at)
+	switch placement {
+	case watermark.Late:
+		e.counts.Late++
+		return op
+	case watermark.Future:
+		e.counts.Future++
+	case watermark.Rebased:
+		e.counts.Rebased++
+		if e.clock.Head() < head {
+			e.rewind()
+		}
+	case watermark.OnTime:
+	}
+	if op == 0 {
+		e.counts.Unplaced++
+		return 0
+	}
+	if e.table.Full() {
+		e.counts.TableFull++
+		e.table.Relieve(e.visit)
+	}
+	kept := e.table.Add(c.TraceID, trace.Span{
+		ID: c.SpanID, Parent: c.ParentID, Start: at - c.Duration(), End: at,
+		Op: uint32(op), Instance: uint32(src.instance), Weight: weight(c.Weight),
+		Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Attempt: c.Attempt,
+	})
+	if !kept {
+		e.counts.TraceFull++
+	}
+	if e.clock.Mark()-e.now >= second {
+		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
+	}
+	return op
+}
+
+func (e *Engine) op(node graph.NodeID, c *call.Call, at int64) graph.OpID {
+	var peer graph.NodeID
+	if c.Peer.Kind != call.NodeUnknown {
+		peer = e.graph.Node(c.Peer.Key(), c.Peer.Kind, at, func() string { return c.Peer.String() })
+	}
+	op := e.graph.Op(node, c.Role, peer, c.Operation.Key(), at, func() string { return c.Operation.String() })
+	for int(op) >= len(e.ops) {
+		e.ops = append(e.ops, opStats{})
+	}
+	return op
+}
+
+// Idle says that no data has come for longer than spans may be late: what is here is all there is.
+func (e *Engine) Idle() {
+	e.clock.Idle()
+	e.table.Expire(e.clock.Mark()+e.set.Quiet+2*second, e.visit, e.tick)
+}
+
+// rewind voids what belongs to a time that turned out wrong. Graph and baselines stay.
+func (e *Engine) rewind() {
+	e.table.Clear(func(trace.ID, []trace.Span) {})
+	e.ledger.Reset()
+	e.now = 0
+	e.touched = e.touched[:0]
+	for i := range e.ops {
+		e.ops[i].entry = entryStats{}
+	}
+}
+
+// Ready says that enough was seen for verdicts.
+func (e *Engine) Ready() bool { return e.firstTick > 0 && e.now-e.firstTick >= e.set.WarmUp }
+
+// Open returns the open incident, nil when there is none.
+func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
+
+// Counts returns what happened to spans so far.
+func (e *Engine) Counts() Counts {
+	c := e.counts
+	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	return c
+}
+
+// Size is how much the engine holds at present.
+type Size struct {
+	Spans, Traces, Nodes, Ops, Edges int
+	Bytes                            int64
+}
+
+// Size returns how much the engine holds, and the graph's overflow counts so far.
+func (e *Engine) Size() (Size, graph.Overflow) {
+	var s Size
+	s.Spans, s.Traces = e.table.Len()
+	s.Nodes, s.Ops, s.Edges = e.graph.Size()
+	const graphBytes = 160
+	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
+		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes
+	return s, e.graph.Overflow
+}
+
+// Lag returns how far analysis stays behind the newest data, in nanoseconds of event time.
+func (e *Engine) Lag() int64 { return e.clock.Wait() + e.set.Quiet }
+
+func weight(w float64) uint32 {
+	return uint32(min(max(math.Round(w*16), 16), math.MaxUint32))
+}
+
+// instanceKey tells replicas apart, and the versions of one.
+func instanceKey(r *call.Resource) uint64 {
+	return xxhash.Sum64String(r.Instance)*31 + xxhash.Sum64String(r.Version)
+}

@@ -1,0 +1,126 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+)
+
+// minBad is the least number of hurt units of work that opens a gate.
+const minBad = 10
+
+// endSecond closes the second that ends at end: gates, then the incident, then what is remembered.
+func (e *Engine) endSecond(end int64) {
+	if e.firstTick == 0 {
+		e.firstTick = end
+	}
+	e.now = end
+	alarm := e.stepGates(end)
+	if alarm.level >= detect.Suspect || e.keeper.Open() != nil {
+		e.taint(baseline.CellOf(end - 1))
+	}
+	if e.Ready() {
+		e.stepIncident(end, alarm)
+	}
+	if end-e.evictedAt >= evictEvery {
+		e.evictedAt = end
+		e.graph.Evict(end-e.set.IdleAfter, func(op graph.OpID) {
+			if int(op) < len(e.ops) {
+				e.ops[op] = opStats{}
+			}
+		}, func(i graph.InstanceID) {
+			if int(i) < len(e.instances) {
+				e.instances[i] = instanceStats{}
+			}
+		})
+	}
+}
+
+type alarm struct {
+	level   detect.Level
+	onset   int64 // the earliest of the open gates
+	lastBad int64 // the latest of all gates
+	units   int64 // since onset, of the open gates
+	bad     int64
+}
+
+// stepGates takes the second's counts of every entry operation to its gates.
+func (e *Engine) stepGates(end int64) alarm {
+	var a alarm
+	perSecond := float64(e.units) / float64(max(1, (end-e.firstTick)/second))
+	threshold := detect.Threshold(perSecond)
+	rest := e.touched[:0]
+	for _, op := range e.touched {
+		st := &e.ops[op]
+		en := &st.entry
+		errors := detect.ErrorTest(ratio(en.allBad, en.allUnits))
+		slowness := detect.SlowTest(ratio(en.allSlow, en.allUnits))
+		e.note(&a, &en.errors, en.errors.Step(end, en.units, en.bad, errors, threshold, minBad))
+		e.note(&a, &en.slowness, en.slowness.Step(end, en.units, en.slow, slowness, threshold, minBad))
+		if !e.tainted(baseline.CellOf(end - 1)) {
+			en.allUnits += en.units
+			en.allBad += en.bad
+			en.allSlow += en.slow
+			if en.allUnits > 1<<16 {
+				en.allUnits, en.allBad, en.allSlow = en.allUnits/2, en.allBad/2, en.allSlow/2
+			}
+		}
+		en.units, en.bad, en.slow = 0, 0, 0
+		if !en.errors.AtRest() || !en.slowness.AtRest() {
+			rest = append(rest, op)
+		} else {
+			en.listed = false
+		}
+	}
+	e.touched = rest
+	return a
+}
+
+func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
+	a.lastBad = max(a.lastBad, g.LastBad())
+	a.level = max(a.level, l)
+	if l == detect.Open {
+		if a.onset == 0 || g.Onset() < a.onset {
+			a.onset = g.Onset()
+		}
+		units, bad := g.Counts()
+		a.units += units
+		a.bad += bad
+	}
+}
+
+func (e *Engine) stepIncident(end int64, a alarm) {
+	changed := e.keeper.Step(incident.Observation{
+		Now: end, Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad,
+		Verdict: func() incident.Verdict { return e.verdict(e.windowStart(a.onset), end) },
+	})
+	if changed == nil {
+		return
+	}
+	e.publish(e.keeper.Open())
+	e.onChange(*changed)
+}
+
+// windowStart returns since when a verdict looks: the onset of the incident, or of the alarm.
+func (e *Engine) windowStart(onset int64) int64 {
+	if in := e.keeper.Open(); in != nil {
+		onset = in.Onset
+	}
+	return max(onset, e.now-ledgerSeconds*second)
+}
+
+// taint keeps a cell from counting as normal.
+func (e *Engine) taint(cell int64) { e.taints[cell%int64(len(e.taints))] = cell }
+
+func (e *Engine) tainted(cell int64) bool { return e.taints[cell%int64(len(e.taints))] == cell }
+
+func ratio(part, whole int64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}

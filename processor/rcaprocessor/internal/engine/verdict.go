@@ -1,0 +1,206 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+)
+
+// maxRanked is the most candidates that a verdict names.
+const maxRanked = 5
+
+// verdict ranks the candidates of the window [from, to).
+func (e *Engine) verdict(from, to int64) incident.Verdict {
+	rows := e.ledger.Window(from, to)
+	ranked := blame.Rank(rows, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
+	if len(ranked) == 0 {
+		return incident.Verdict{Root: incident.Unknown, Kind: incident.Unknown}
+	}
+	top := &ranked[0]
+	v := incident.Verdict{
+		Root:    e.NodeName(top.Node),
+		Kind:    kindName(e.graph.NodeAt(top.Node).Kind),
+		Reason:  top.Reason.String(),
+		Score:   round(top.Score),
+		TraceID: top.Exemplar,
+		SpanID:  top.Span,
+	}
+	for _, n := range top.Path {
+		if n != 0 {
+			v.Path = append(v.Path, e.NodeName(n))
+		}
+	}
+	for i := range ranked[:min(len(ranked), maxRanked)] {
+		v.Ranked = append(v.Ranked, incident.Ranked{Node: e.NodeName(ranked[i].Node), Score: round(ranked[i].Score)})
+	}
+	v.Impacted = e.impacted(rows, top.Node)
+	v.Instance, v.Version = e.contrast(top, from, to)
+	v.Summary, v.Evidence = e.explain(&v, ranked, from, to)
+	return v
+}
+
+// impacted returns the names of the nodes on the ways to the root, in order of name.
+func (e *Engine) impacted(rows map[blame.Row]blame.Count, root graph.NodeID) []string {
+	var names []string
+	for r := range rows {
+		if r.Node != root && r.Waits != root {
+			continue
+		}
+		for _, n := range r.Path {
+			if n != 0 && n != root {
+				names = append(names, e.NodeName(n))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// support returns a node's own record: of its operations, or of the calls to it where it emits no spans,
+// the one that strayed furthest.
+func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
+	var best blame.Support
+	var bestName string
+	for i := 1; i < len(e.ops); i++ {
+		op := graph.OpID(i)
+		o := e.graph.OpAt(op)
+		st := &e.ops[op]
+		series := &st.own
+		if o.Role.Outgoing() {
+			if o.Peer == 0 || e.graph.Resolve(o.Peer) != n {
+				continue
+			}
+			if 2*st.answered < st.asked || e.graph.NodeAt(n).Kind != call.NodeService {
+				series = &st.total
+			}
+		} else if o.Node != n {
+			continue
+		}
+		c := series.Window(from, to)
+		if c.N == 0 {
+			continue
+		}
+		z, excess := series.Deviation(c)
+		if excess < 1e6 {
+			z = min(z, 3)
+		}
+		s := blame.Support{
+			Calls: int64(c.N), Bad: int64(c.Bad), NormalBad: series.BadRatio(),
+			Z: z, Typical: c.Typical(), Normal: normal(series),
+		}
+		if d := s.Strength() - best.Strength(); d > 0 || d == 0 && (s.Calls > best.Calls || s.Calls == best.Calls && o.Name < bestName) {
+			best, bestName = s, o.Name
+		}
+	}
+	return best
+}
+
+func normal(s *baseline.Series) int64 {
+	c := s.Normal()
+	return c.Typical()
+}
+
+// contrast says whether one instance, or one version, of a guilty service stands out from the others.
+func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version string) {
+	if e.graph.NodeAt(c.Node).Kind != call.NodeService {
+		return "", ""
+	}
+	guilty, others := c.Instance, []graph.InstanceID(nil)
+	for i := 1; i < len(e.instances); i++ {
+		in := e.graph.InstanceAt(graph.InstanceID(i))
+		if in.Node == c.Node && in.LastSeen >= from-recentSpan {
+			others = append(others, graph.InstanceID(i))
+		}
+	}
+	if len(others) < 2 {
+		return "", ""
+	}
+	if guilty == 0 {
+		guilty = e.silent(others, from, to)
+	}
+	if guilty == 0 {
+		return "", ""
+	}
+	g := e.graph.InstanceAt(guilty)
+	unique := true // is it the only one of its version?
+	for _, i := range others {
+		if in := e.graph.InstanceAt(i); i != guilty && in.Version == g.Version {
+			unique = false
+		}
+	}
+	if unique {
+		version = g.Version
+	}
+	return g.Name, version
+}
+
+const recentSpan = (baseline.Recent - 2) * baseline.CellWidth
+
+// silent returns the one instance that had its share of calls before from and fell to a tenth of it since,
+// while the others went on; 0 when there is none, or several.
+func (e *Engine) silent(replicas []graph.InstanceID, from, to int64) graph.InstanceID {
+	var found graph.InstanceID
+	alive := false
+	for _, i := range replicas {
+		before, _ := e.instances[i].window(from-3*baseline.CellWidth, from)
+		e.instances[i].advance(to)
+		after, _ := e.instances[i].window(from, to+baseline.CellWidth)
+		seconds := float64(to-from) / float64(second)
+		expected := float64(before) / 20 * seconds
+		switch {
+		case expected >= 5 && float64(after) < expected/10:
+			if found != 0 {
+				return 0
+			}
+			found = i
+		case after > 0:
+			alive = true
+		}
+	}
+	if !alive {
+		return 0
+	}
+	return found
+}
+
+func kindName(k call.NodeKind) string {
+	switch k {
+	case call.NodeService:
+		return "service"
+	case call.NodeDatabase:
+		return "database"
+	case call.NodeMessaging:
+		return "messaging"
+	case call.NodeExternal:
+		return "external"
+	case call.NodeUnknown:
+	}
+	return incident.Unknown
+}
+
+// NodeName, OpName and InstanceName make the engine blame.Names.
+
+// NodeName returns a node's name.
+func (e *Engine) NodeName(n graph.NodeID) string { return e.graph.NodeAt(n).Name }
+
+// OpName returns an operation's name.
+func (e *Engine) OpName(op graph.OpID) string {
+	o := e.graph.OpAt(op)
+	return e.NodeName(o.Node) + " " + o.Name
+}
+
+// InstanceName returns a replica's name.
+func (e *Engine) InstanceName(i graph.InstanceID) string {
+	in := e.graph.InstanceAt(i)
+	return in.Name + " " + in.Version
+}
+
+func round(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -1,0 +1,206 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rcaprocessor"
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadata"
+)
+
+// Keys of self-telemetry.
+const (
+	keyProcessor    = "processor"
+	keyReasonMetric = "reason"
+	keyLimit        = "limit"
+	keyRoleMetric   = "role"
+)
+
+// telemetry is the processor's self-telemetry. Every series carries the component ID.
+type telemetry struct {
+	builder *metadata.TelemetryBuilder
+	id      attribute.KeyValue
+
+	mu    sync.Mutex
+	skips [call.NumSkips]int64
+	now   snapshot
+	past  engine.Counts // of engines that were given up
+	lapse graph.Overflow
+}
+
+// snapshot is the state of an engine as of the last batch.
+type snapshot struct {
+	counts engine.Counts
+	size   engine.Size
+	beyond graph.Overflow
+	ready  bool
+	open   bool
+	lag    float64
+}
+
+func newTelemetry(set processor.Settings) (*telemetry, error) {
+	tb, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{builder: tb, id: attribute.String(keyProcessor, set.ID.String())}
+	if err := t.register(); err != nil {
+		tb.Shutdown()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *telemetry) shutdown() { t.builder.Shutdown() }
+
+// with returns the series of the component, told apart by key when that is not empty.
+func (t *telemetry) with(key, value string) metric.MeasurementOption {
+	if key == "" {
+		return metric.WithAttributeSet(attribute.NewSet(t.id))
+	}
+	return metric.WithAttributeSet(attribute.NewSet(t.id, attribute.String(key, value)))
+}
+
+// observe notes the state of the engine at hand.
+func (t *telemetry) observe(e *engine.Engine) {
+	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: e.Open() != nil, lag: seconds(e.Lag())}
+	s.size, s.beyond = e.Size()
+	t.mu.Lock()
+	t.now = s
+	t.mu.Unlock()
+}
+
+// retire keeps the counts of an engine that is given up.
+func (t *telemetry) retire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.past.Add(t.now.counts)
+	t.lapse.Add(t.now.beyond)
+	t.now = snapshot{}
+}
+
+func (t *telemetry) skipped(b *call.Batch) {
+	t.mu.Lock()
+	for i, n := range b.Skipped {
+		t.skips[i] += int64(n)
+	}
+	t.mu.Unlock()
+}
+
+func (t *telemetry) annotatedSpan(r engine.Role) {
+	t.builder.ProcessorRcaAnnotatedSpans.Add(context.Background(), 1, t.with(keyRoleMetric, r.String()))
+}
+
+func (t *telemetry) annotatedLog(r engine.Role) {
+	t.builder.ProcessorRcaAnnotatedLogs.Add(context.Background(), 1, t.with(keyRoleMetric, r.String()))
+}
+
+func (t *telemetry) changed(in *incident.Incident) {
+	if in.State == incident.Opened {
+		t.builder.ProcessorRcaIncidentsOpened.Add(context.Background(), 1, t.with("", ""))
+		t.builder.ProcessorRcaDetectionDelay.Record(context.Background(), seconds(in.Detected-in.Onset), t.with("", ""))
+	}
+}
+
+func (t *telemetry) lost(reason string) {
+	t.builder.ProcessorRcaEventsLost.Add(context.Background(), 1, t.with(keyReasonMetric, reason))
+}
+
+func (t *telemetry) panicked() {
+	t.builder.ProcessorRcaPanics.Add(context.Background(), 1, t.with("", ""))
+}
+
+// read returns the state as of the last batch, with the counts of engines given up.
+func (t *telemetry) read() (snapshot, [call.NumSkips]int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.now
+	s.counts.Add(t.past)
+	s.beyond.Add(t.lapse)
+	return s, t.skips
+}
+
+func (t *telemetry) register() error {
+	gauge := func(read func(*snapshot) int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			s, _ := t.read()
+			o.Observe(read(&s), t.with("", ""))
+			return nil
+		}
+	}
+	b := t.builder
+	return errors.Join(
+		b.RegisterProcessorRcaLateSpansCallback(gauge(func(s *snapshot) int64 { return s.counts.Late })),
+		b.RegisterProcessorRcaSpansPairedCallback(gauge(func(s *snapshot) int64 { return s.counts.Paired })),
+		b.RegisterProcessorRcaGraphNodesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Nodes) })),
+		b.RegisterProcessorRcaGraphEdgesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Edges) })),
+		b.RegisterProcessorRcaStateBytesCallback(gauge(func(s *snapshot) int64 { return s.size.Bytes })),
+		b.RegisterProcessorRcaReadyCallback(gauge(func(s *snapshot) int64 { return one(s.ready) })),
+		b.RegisterProcessorRcaIncidentsActiveCallback(gauge(func(s *snapshot) int64 { return one(s.open) })),
+		b.RegisterProcessorRcaAnalysisLagCallback(func(_ context.Context, o metric.Float64Observer) error {
+			s, _ := t.read()
+			o.Observe(s.lag, t.with("", ""))
+			return nil
+		}),
+		b.RegisterProcessorRcaSpansSkippedCallback(t.observeSkipped),
+		b.RegisterProcessorRcaSpansUnpairedCallback(t.observeUnpaired),
+		b.RegisterProcessorRcaLimitHitsCallback(t.observeLimits),
+	)
+}
+
+func (t *telemetry) observeSkipped(_ context.Context, o metric.Int64Observer) error {
+	s, skips := t.read()
+	for i, n := range skips {
+		t.each(o, keyReasonMetric, call.Skip(i).String(), n)
+	}
+	t.each(o, keyReasonMetric, "future", s.counts.Future)
+	t.each(o, keyReasonMetric, "clock_rebased", s.counts.Rebased)
+	t.each(o, keyReasonMetric, "duplicate", s.counts.Duplicates)
+	t.each(o, keyReasonMetric, "parent_cycle", s.counts.Cycles)
+	return nil
+}
+
+func (t *telemetry) observeUnpaired(_ context.Context, o metric.Int64Observer) error {
+	s, _ := t.read()
+	t.each(o, keyReasonMetric, "no_answer", s.counts.Unpaired)
+	t.each(o, keyReasonMetric, "no_parent", s.counts.Partial)
+	return nil
+}
+
+func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) error {
+	s, _ := t.read()
+	t.each(o, keyLimit, "spans", s.counts.TableFull)
+	t.each(o, keyLimit, "spans_per_trace", s.counts.TraceFull)
+	t.each(o, keyLimit, "nodes", s.beyond.Nodes)
+	t.each(o, keyLimit, "operations_per_node", s.beyond.Ops)
+	t.each(o, keyLimit, "instances_per_node", s.beyond.Instances)
+	t.each(o, keyLimit, "edges", s.beyond.Edges)
+	t.each(o, keyLimit, "verdict_rows", s.counts.LedgerFull)
+	t.each(o, keyLimit, "hurt_traces", s.counts.HurtForgotten)
+	return nil
+}
+
+// each observes a count that is not 0: what never happened makes no series.
+func (t *telemetry) each(o metric.Int64Observer, key, value string, n int64) {
+	if n != 0 {
+		o.Observe(n, t.with(key, value))
+	}
+}
+
+func one(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
