@@ -215,7 +215,10 @@ func (t *Table) expire(i int32, sec, horizon int64, visit func(id ID, spans []Sp
 	visit(id, t.scratch)
 }
 
-func (t *Table) slot(sec int64) int64 { return sec % int64(len(t.slots)) }
+func (t *Table) slot(sec int64) int64 {
+	n := int64(len(t.slots))
+	return (sec%n + n) % n
+}
 
 // file puts entry i under second sec, or the nearest one that the slots reach.
 func (t *Table) file(i int32, sec int64) {
