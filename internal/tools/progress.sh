@@ -21,5 +21,5 @@ while IFS= read -r line; do
 	fi
 done
 if ((built > 0)); then
-	printf '  %3d s: %d packages built, the other %d were up to date\n' "$SECONDS" "$built" "$((total > built ? total - built : 0))"
+	printf '  %3d s: built %d packages\n' "$SECONDS" "$built"
 fi
