@@ -67,8 +67,9 @@ type Facts interface {
 	// own time or gap, in nanoseconds; 0 when it does not or nothing is known.
 	Excess(op graph.OpID, total int64) int64
 	OwnExcess(op graph.OpID, own int64) int64
-	// Awaits returns a callee that the operation nearly always calls and that called does not contain; 0 for none.
-	Awaits(op graph.OpID, called func(graph.NodeID) bool) graph.NodeID
+	// Awaits returns a callee that the operation nearly always calls, and of which called counts much fewer
+	// calls than usual; 0 for none.
+	Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 }
 
 // Walk follows trouble down one trace.
@@ -110,7 +111,7 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	o.Node, o.Instance = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance)
 	o.Reason = reasonOf(&w.Spans[i])
 	if w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 {
-		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) bool { return w.calls(i, n) })
+		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) })
 		if !w.Spans[i].Outcome.Bad() {
 			o.Reason = Latency
 		}
@@ -170,17 +171,20 @@ func (w *Walk) slowestChild(i int32) (int32, int64) {
 	return best, most
 }
 
-// calls says whether span i, or an internal span below it, calls n.
-func (w *Walk) calls(i int32, n graph.NodeID) bool {
+// calls returns how often span i, or internal spans below it, called n.
+func (w *Walk) calls(i int32, n graph.NodeID) int {
+	count := 0
 	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
-		if w.Spans[c].Role.Outgoing() && w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
-			return true
-		}
-		if w.Spans[c].Role == call.RoleInternal && w.calls(c, n) {
-			return true
+		switch {
+		case w.Spans[c].Role.Outgoing():
+			if w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
+				count++
+			}
+		case w.Spans[c].Role == call.RoleInternal:
+			count += w.calls(c, n)
 		}
 	}
-	return false
+	return count
 }
 
 func reasonOf(s *trace.Span) Reason {

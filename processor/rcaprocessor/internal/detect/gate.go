@@ -36,26 +36,30 @@ func SlowTest(normal float64) Test {
 }
 
 // Gate is a Bernoulli CUSUM over seconds: S = max(0, S + bad ln(p1/p0) + good ln((1-p1)/(1-p0))), with the
-// time of the last S = 0 as the estimate of the onset (Page 1954; Moustakides 1986 for its optimality).
+// time at which S last was noise as the estimate of the onset (Page 1954; Moustakides 1986 for its optimality).
 type Gate struct {
 	s      float64
-	onset  int64 // end of the last second at which S was 0
+	onset  int64 // end of the last second at which S was noise
 	bad    int64 // since onset
 	units  int64 // since onset
 	recent int64 // end of the last second that spoke against normal
 }
 
-// The sum is bounded, so that it falls as soon as things are well again.
-const ceiling = 3
+const (
+	// ceiling bounds the sum, so that it falls as soon as things are well again.
+	ceiling = 3
+	// noise is a likelihood ratio of 20 to 1: a healthy system wanders so far all the time.
+	noise = 3
+)
 
 // Step takes the counts of the second that ends at end, and returns the level. threshold is the sum at which
 // the gate opens; minBad the bad units that it takes at the least.
 func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minBad int64) Level {
 	if units > 0 {
 		step := float64(bad)*math.Log(t.P1/t.P0) + float64(units-bad)*math.Log((1-t.P1)/(1-t.P0))
-		g.s = min(g.s+step, ceiling*threshold)
-		if g.s <= 0 {
-			g.s, g.bad, g.units, g.onset = 0, 0, 0, end
+		g.s = min(max(0, g.s+step), ceiling*threshold)
+		if g.s <= noise {
+			g.bad, g.units, g.onset = 0, 0, end
 		} else {
 			g.bad += bad
 			g.units += units
@@ -63,7 +67,7 @@ func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minB
 				g.recent = end
 			}
 		}
-	} else if g.s == 0 {
+	} else if g.s <= noise {
 		g.onset = end
 	}
 	return g.level(threshold, minBad)
@@ -97,3 +101,6 @@ func Threshold(unitsPerSecond float64) float64 {
 
 // AtRest says that nothing speaks against normal, so that seconds without units need not be told.
 func (g *Gate) AtRest() bool { return g.s == 0 }
+
+// Reset closes the gate: an incident is over.
+func (g *Gate) Reset() { g.s, g.bad, g.units = 0, 0, 0 }

@@ -122,10 +122,11 @@ func (st *opStats) halve() {
 	st.runs /= 2
 	for i := range st.awaits {
 		st.awaits[i].n /= 2
+		st.awaits[i].calls /= 2
 	}
 }
 
-// learnAwaits counts the callees of span i, each once.
+// learnAwaits counts the callees of span i.
 func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32) {
 	e.serial++
 	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
@@ -137,6 +138,7 @@ func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node
 					a.mark = e.serial
 					a.n++
 				}
+				a.calls++
 				return true
 			}
 			if a.n < least.n {
@@ -144,7 +146,7 @@ func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node
 			}
 		}
 		if least.n == 0 || least.n*16 < st.runs {
-			*least = await{node: n, n: 1, mark: e.serial}
+			*least = await{node: n, n: 1, calls: 1, mark: e.serial}
 		}
 		return true
 	})
@@ -225,14 +227,24 @@ func excess(s *baseline.Series, d int64) int64 {
 	return 0
 }
 
-// Awaits returns the callee that op calls most nearly always and that called does not contain; 0 for none.
-func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) bool) graph.NodeID {
+// Awaits returns the callee that op calls most nearly always, and of which called counts much fewer calls
+// than usual; 0 for none.
+func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID {
 	st := &e.ops[op]
 	var best await
 	for _, a := range st.awaits {
-		if a.n*2 >= st.runs && a.n > 2 && (a.n > best.n || a.n == best.n && e.NodeName(a.node) < e.NodeName(best.node)) && !called(a.node) {
+		if a.n*2 < st.runs || a.n <= 2 || a.n < best.n {
+			continue
+		}
+		if a.n == best.n && e.NodeName(a.node) > e.NodeName(best.node) {
+			continue
+		}
+		if usual := float64(a.calls) / float64(a.n); float64(called(a.node)) < fewer*usual {
 			best = a
 		}
 	}
 	return best.node
 }
+
+// fewer is the share of the usual calls below which an operation did not get to a callee.
+const fewer = 0.7

@@ -30,10 +30,11 @@ type opStats struct {
 	entry    entryStats
 }
 
+// await is a callee: n of the operation's spans called it, calls times in all.
 type await struct {
-	node graph.NodeID
-	n    uint32
-	mark uint32 // serial of the span that counted last
+	node     graph.NodeID
+	n, calls uint32
+	mark     uint32 // serial of the span that counted last
 }
 
 // entryStats is what is kept of an operation at which units of work come in.

@@ -101,6 +101,12 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 	if changed == nil {
 		return
 	}
+	if changed.State == incident.Resolved {
+		for _, op := range e.touched {
+			e.ops[op].entry.errors.Reset()
+			e.ops[op].entry.slowness.Reset()
+		}
+	}
 	e.publish(e.keeper.Open())
 	e.onChange(*changed)
 }

@@ -69,6 +69,7 @@ func (e *Engine) impacted(rows map[blame.Row]blame.Count, root graph.NodeID) []s
 func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
 	var best blame.Support
 	var bestName string
+	most := -1.0
 	for i := 1; i < len(e.ops); i++ {
 		op := graph.OpID(i)
 		o := e.graph.OpAt(op)
@@ -96,8 +97,10 @@ func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
 			Calls: int64(c.N), Bad: int64(c.Bad), NormalBad: series.BadRatio(),
 			Z: z, Typical: c.Typical(), Normal: normal(series),
 		}
-		if d := s.Strength() - best.Strength(); d > 0 || d == 0 && (s.Calls > best.Calls || s.Calls == best.Calls && o.Name < bestName) {
-			best, bestName = s, o.Name
+		// What strays far matters by the time and the calls that it cost.
+		weight := s.Strength() * math.Sqrt(float64(s.Bad)+float64(c.N)*max(0, float64(excess))/1e6+1)
+		if weight > most || weight == most && o.Name < bestName {
+			best, bestName, most = s, o.Name, weight
 		}
 	}
 	return best

@@ -1,0 +1,140 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rcaprocessor
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/processor/processortest"
+
+	"github.com/firebreak-otel/firebreak/internal/replay"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadata"
+)
+
+// pipelines is a traces and a logs pipeline with one rca in both, built by the factory.
+type pipelines struct {
+	traces *consumertest.TracesSink
+	logs   *consumertest.LogsSink
+}
+
+// replayed plays an incident through a fresh pair of pipelines and shuts them down.
+func replayed(t *testing.T, in *replay.Incident, o replay.Options) pipelines {
+	t.Helper()
+	p := pipelines{new(consumertest.TracesSink), new(consumertest.LogsSink)}
+	factory := NewFactory()
+	cfg := factory.CreateDefaultConfig()
+	set := processortest.NewNopSettings(metadata.Type)
+	traces, err := factory.CreateTraces(t.Context(), set, cfg, p.traces)
+	require.NoError(t, err)
+	logs, err := factory.CreateLogs(t.Context(), set, cfg, p.logs)
+	require.NoError(t, err)
+	for _, c := range []component.Component{traces, logs} {
+		require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	}
+	require.NoError(t, in.Play(t.Context(), o, traces.ConsumeTraces, logs.ConsumeLogs))
+	for _, c := range []component.Component{traces, logs} {
+		require.NoError(t, c.Shutdown(context.Background()))
+	}
+	return p
+}
+
+// event is an event record, as far as the tests look at it.
+type event struct {
+	name string
+	time time.Time
+	attr map[string]any
+	body string
+}
+
+// events returns the event records among the logs, and how many other records there are.
+func events(sink *consumertest.LogsSink) (events []event, others int) {
+	for _, ld := range sink.AllLogs() {
+		for _, rl := range ld.ResourceLogs().All() {
+			for _, sl := range rl.ScopeLogs().All() {
+				for _, lr := range sl.LogRecords().All() {
+					if sl.Scope().Name() != metadata.ScopeName {
+						others++
+						continue
+					}
+					events = append(events, eventFrom(lr))
+				}
+			}
+		}
+	}
+	return events, others
+}
+
+func eventFrom(lr plog.LogRecord) event {
+	return event{lr.EventName(), lr.Timestamp().AsTime(), lr.Attributes().AsRaw(), lr.Body().Str()}
+}
+
+// recordings loads every incident of the repository, once.
+var recordings = sync.OnceValues(func() (map[string]*replay.Incident, error) {
+	dirs, err := filepath.Glob(filepath.Join("..", "..", "testdata", "incidents", "*"))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*replay.Incident{}
+	for _, dir := range dirs {
+		in, err := replay.Load(dir)
+		if err != nil {
+			return nil, err
+		}
+		all[filepath.Base(dir)] = in
+	}
+	return all, nil
+})
+
+func forEachRecording(t *testing.T, f func(*testing.T, *replay.Incident)) {
+	all, err := recordings()
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for name, in := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, in)
+		})
+	}
+}
+
+func TestRecordedIncidentsGetTheRightVerdict(t *testing.T) {
+	forEachRecording(t, func(t *testing.T, in *replay.Incident) {
+		p := replayed(t, in, replay.Options{})
+		events, others := events(p.logs)
+		assert.Equal(t, in.SpanCount(), p.traces.SpanCount(), "spans in = spans out")
+		assert.Equal(t, in.LogCount(), others, "log records in = log records out")
+		truth := in.Truth.Verdict
+		if truth.Silent {
+			assert.Empty(t, events)
+			return
+		}
+		require.NotEmpty(t, events)
+		for _, e := range events {
+			t.Logf("%s at %+.0f s: %s\n%v", e.name, e.time.Sub(in.Truth.Injected).Seconds(), e.body, fmt.Sprint(e.attr[keyEvidence]))
+			assert.Equal(t, truth.Root, e.attr[keyNode], e.name)
+			assert.Equal(t, truth.Kind, e.attr[keyKind], e.name)
+			assert.Equal(t, events[0].attr[keyIncidentID], e.attr[keyIncidentID], "one incident")
+		}
+		first := events[0]
+		assert.Equal(t, eventOpened, first.name)
+		assert.Equal(t, eventResolved, events[len(events)-1].name)
+		if truth.Instance != "" {
+			assert.Equal(t, truth.Instance, first.attr[keyInstance])
+		}
+		if truth.Version != "" {
+			assert.Equal(t, truth.Version, first.attr[keyVersion])
+		}
+	})
+}
