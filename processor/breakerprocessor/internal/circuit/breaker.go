@@ -64,7 +64,7 @@ type state interface {
 	step(b *Breaker, now int64, recent *Recent) (Transition, bool)
 	// call takes a call that was observed, with the time when it started, and says whether it tells anything
 	// of the present.
-	call(start int64, one *Sums) bool
+	call(start int64, one Sums) bool
 	// move shifts the state's times by d: the clock was wrong.
 	move(d int64)
 }
@@ -88,7 +88,7 @@ func (b *Breaker) State() State { return b.state.name() }
 // Call takes a call that was observed, with its start time in unix nanoseconds. It returns false for a call
 // that started before the last open period was over: such a call, however late it ends, tells of the past and
 // must not be counted in the window.
-func (b *Breaker) Call(start int64, one *Sums) bool { return b.state.call(start, one) }
+func (b *Breaker) Call(start int64, one Sums) bool { return b.state.call(start, one) }
 
 // Step decides at time now, unix nanoseconds; recent are the sums of the window that ends there. At most one
 // transition a step. Time must not go back between steps, except by Move.

@@ -87,7 +87,7 @@ func TestTransitions(t *testing.T) {
 			b := Breaker{cfg: testConfig(), state: tt.state()}
 			from := b.State()
 			if tt.seen.Calls > 0 {
-				b.Call(0, &tt.seen)
+				b.Call(0, tt.seen)
 			}
 			got, changed := b.Step(now, &tt.recent)
 			assert.Equal(t, tt.want, b.State())
@@ -166,7 +166,7 @@ func newObserved(warm int64) *observed { return &observed{Breaker: New(testConfi
 func (o *observed) drive(from, to int64, bad func(at int64) bool) (out []Transition) {
 	for at := from; at < to; at += second / 20 {
 		if bad != nil && at%(second/10) == 0 {
-			if one := One(bad(at), false, 1); o.Call(at, &one) {
+			if one := One(bad(at), false, 1); o.Call(at, one) {
 				o.last = append(o.last, lastCall{at, one})
 			}
 		}
@@ -240,15 +240,15 @@ func TestStaleCallsAreFenced(t *testing.T) {
 	require.Equal(t, []State{Open, HalfOpen}, states(ts))
 	since := ts[1].At
 	stale, before := calls(100, 100), b.Verified()
-	assert.False(t, b.Call(since-1, &stale))
+	assert.False(t, b.Call(since-1, stale))
 	assert.Equal(t, before, b.Verified())
 	one := calls(1, 0)
-	assert.True(t, b.Call(since, &one))
+	assert.True(t, b.Call(since, one))
 	assert.Equal(t, before.Calls+1, b.Verified().Calls)
 	ts = b.drive(6*second, 30*second, func(int64) bool { return false })
 	require.Equal(t, []State{Closed}, states(ts))
-	assert.False(t, b.Call(since-1, &stale), "nor do they count once it has closed")
-	assert.True(t, b.Call(since, &stale))
+	assert.False(t, b.Call(since-1, stale), "nor do they count once it has closed")
+	assert.True(t, b.Call(since, stale))
 	assert.Zero(t, b.Verified())
 }
 
@@ -294,7 +294,7 @@ func TestMove(t *testing.T) {
 	assert.Equal(t, Closed, b.State(), "and not stuck for an hour: %v", ts)
 	b.Move(back)
 	one := calls(1, 1)
-	assert.True(t, b.Call(80*second+back, &one))
+	assert.True(t, b.Call(80*second+back, one))
 }
 
 func TestOpenTime(t *testing.T) {
@@ -344,7 +344,7 @@ func TestBreakerInvariants(t *testing.T) {
 			for _, f := range in {
 				now += f.dt
 				s := calls(f.n, f.bad)
-				b.Call(now-f.age, &s)
+				b.Call(now-f.age, s)
 				before := b.State()
 				tr, changed := b.Step(now, &Recent{Window: s, Fast: s})
 				require.Equal(t, changed, before != b.State())

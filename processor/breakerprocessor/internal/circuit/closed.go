@@ -15,7 +15,7 @@ type closed struct {
 
 func (*closed) name() State { return Closed }
 
-func (c *closed) call(start int64, _ *Sums) bool { return start >= c.fence }
+func (c *closed) call(start int64, _ Sums) bool { return start >= c.fence }
 
 func (c *closed) move(d int64) {
 	for _, t := range []*int64{&c.warm, &c.since, &c.fence} {

@@ -19,11 +19,11 @@ type halfOpen struct {
 
 func (*halfOpen) name() State { return HalfOpen }
 
-func (h *halfOpen) call(start int64, one *Sums) bool {
+func (h *halfOpen) call(start int64, one Sums) bool {
 	if start < h.since {
 		return false
 	}
-	h.seen.Add(one)
+	h.seen.Add(&one)
 	return true
 }
 

@@ -12,7 +12,7 @@ type open struct {
 
 func (*open) name() State { return Open }
 
-func (*open) call(int64, *Sums) bool { return true }
+func (*open) call(int64, Sums) bool { return true }
 
 func (o *open) move(d int64) { o.until += d }
 
