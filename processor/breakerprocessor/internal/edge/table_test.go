@@ -391,6 +391,50 @@ func TestOrderIndependence(t *testing.T) {
 	})
 }
 
+// A caller may know a service by another name than its own: its spans are the better witness all the same.
+func TestOtherName(t *testing.T) {
+	w := newWorld(testSettings())
+	w.at(60 * second)
+	w.record("catalog", w.server(w.client(call.Peer{}, call.OK)))
+	w.at(75 * second)
+	c := w.client(call.Peer{Kind: call.NodeService, Name: "Catalogue"}, call.OK)
+	w.record("catalog", w.server(c)) // comes first, and is counted
+	w.record("orders", c)
+	_, got := w.record("catalog", w.server(w.client(call.Peer{}, call.OK)))
+	assert.Equal(t, NotACall, got)
+}
+
+func TestMovedEdgesStillGoWhenIdle(t *testing.T) {
+	w := newWorld(testSettings())
+	w.at(36000 * second)
+	w.record("orders", w.client(shopDB, call.OK))
+	w.now = 60 * second
+	w.Move(w.now, w.now-36000*second)
+	w.at(w.now + 700*second)
+	assert.Empty(t, w.names())
+}
+
+// When both the edge by address and the one by name have opened, the one by name goes on.
+func TestRenameOntoAnOpenEdge(t *testing.T) {
+	w := newWorld(testSettings())
+	w.at(60 * second)
+	named := call.Peer{Kind: call.NodeService, Name: "catalog"}
+	for i := range 200 {
+		w.at(w.now + second/20)
+		w.record("orders", w.client(named, call.Fail))
+		if i >= 60 {
+			w.record("orders", w.client(address("10.0.0.7", 1), call.Fail))
+		}
+	}
+	kept := w.order[0].Past.Last
+	c := w.client(address("10.0.0.7", 1), call.Fail)
+	w.record("catalog", w.server(c))
+	e, _ := w.record("orders", c)
+	assert.Equal(t, "orders->catalog", e.Name())
+	assert.Equal(t, kept, e.Past.Last)
+	assert.Len(t, w.Active(), 1)
+}
+
 // Whatever comes, in whatever order: bounds hold, the indexes agree with each other, and nothing panics.
 func TestTableInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
