@@ -67,8 +67,25 @@ func attributes(w io.Writer, m pcommon.Map) {
 			mark = "+"
 		}
 		v, _ := m.Get(k)
-		fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, k, v.AsString())
+		name := k
+		for _, line := range lines(v) {
+			fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, name, line)
+			mark, name = " ", ""
+		}
 	}
+}
+
+// lines gives each sentence of a list a line of its own, and anything else one.
+func lines(v pcommon.Value) []string {
+	whole := v.AsString()
+	if v.Type() != pcommon.ValueTypeSlice || len(whole) <= 80 {
+		return []string{whole}
+	}
+	out := make([]string, 0, v.Slice().Len())
+	for _, e := range v.Slice().All() {
+		out = append(out, "- "+e.AsString())
+	}
+	return out
 }
 
 func isOurs(key string) bool {

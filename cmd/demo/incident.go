@@ -50,6 +50,16 @@ func (i *incident) verdict() (finding, bool) {
 	return finding{}, false
 }
 
+// sentence says the verdict in words: the event that resolves an incident says only that it is over.
+func (i *incident) sentence(v finding) string {
+	for n := len(i.findings) - 1; n >= 0; n-- {
+		if f := i.findings[n]; f.event != resolved && f.root == v.root {
+			return f.sentence
+		}
+	}
+	return v.sentence
+}
+
 func (i *incident) find(event string) (finding, bool) {
 	for _, f := range i.findings {
 		if f.event == event {

@@ -18,6 +18,7 @@ import (
 
 const (
 	incidentEvents = "rca.incident." // + opened, updated or resolved
+	resolved       = "resolved"
 	breakerEvent   = "breaker.state_changed"
 )
 
@@ -136,7 +137,11 @@ func (o *output) addRecord(res pcommon.Resource, lr plog.LogRecord) {
 	case strings.HasPrefix(name, incidentEvents):
 		o.events++
 		o.addFinding(lr)
-		o.exampleRecord(res, lr, 2+lr.Attributes().Len())
+		score := lr.Attributes().Len()
+		if name != incidentEvents+resolved {
+			score += 100
+		}
+		o.exampleRecord(res, lr, score)
 	case name == breakerEvent:
 		o.events++
 		m := lr.Attributes()

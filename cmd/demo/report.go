@@ -53,7 +53,7 @@ func reportVerdict(w io.Writer, truth replay.Truth, inc *incident) {
 		fmt.Fprintf(w, "  Incident %s names no cause.\n", inc.id)
 		return
 	}
-	fmt.Fprintf(w, "  %s\n", v.sentence)
+	fmt.Fprintf(w, "  %s\n", inc.sentence(v))
 	what := v.kind
 	for _, p := range []struct{ name, value string }{{"instance", v.instance}, {"version", v.version}} {
 		if p.value != "" {
@@ -104,7 +104,7 @@ func reportLife(w io.Writer, truth replay.Truth, inc *incident) {
 			blamed = f.root
 		}
 	}
-	if r, ok := inc.find("resolved"); ok {
+	if r, ok := inc.find(resolved); ok {
 		field(w, "resolved", "%s", after(r.detected, truth.Injected))
 	} else {
 		field(w, "resolved", "not within the recording")
