@@ -18,7 +18,7 @@ func databaseFaults() []Fault {
 	return []Fault{
 		{
 			Name:        "postgres-lock",
-			Description: "another session holds LOCK TABLE orders IN ACCESS EXCLUSIVE MODE, so every insert waits until its deadline and most requests never get a connection from the pool",
+			Description: "another session holds LOCK TABLE orders IN ACCESS EXCLUSIVE MODE, so every insert waits until its deadline and, the pool being held by those, more than half of the requests end before their insert is sent",
 			Target:      "PostgreSQL, table orders",
 			Verdict:     databaseGuilty,
 			Symptoms:    []string{"shop/orders", "shop/gateway"},
@@ -26,7 +26,7 @@ func databaseFaults() []Fault {
 		},
 		{
 			Name:        "postgres-slow-query",
-			Description: "the index on customers(account) is dropped, so the credit lookup of every checkout scans a million rows",
+			Description: "the index on customers(account) is dropped, so the credit lookup of every checkout scans three million rows",
 			Target:      "PostgreSQL, table customers",
 			Verdict:     databaseGuilty,
 			Symptoms:    []string{"shop/orders", "shop/gateway"},

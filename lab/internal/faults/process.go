@@ -47,7 +47,6 @@ func processFaults() []Fault {
 			Description: "fulfilment's own code takes 300 ms longer for each record, so that the lag of its consumer group grows",
 			Target:      "fulfilment-1",
 			Verdict:     truth.Verdict{Root: "shop/fulfilment", Kind: "service"},
-			Symptoms:    []string{"kafka/orders"},
 			Inject: func(ctx context.Context, s *System) (Heal, error) {
 				return setMode(ctx, s, "fulfilment-1", services.Mode{Delay: slowConsumer})
 			},
@@ -57,7 +56,7 @@ func processFaults() []Fault {
 			Description: "the broker is stopped with SIGSTOP: records are not acknowledged and nothing is delivered",
 			Target:      "the Kafka broker",
 			Verdict:     truth.Verdict{Root: "kafka/orders", Kind: "messaging"},
-			Symptoms:    []string{"shop/orders", "shop/gateway", "shop/fulfilment"},
+			Symptoms:    []string{"shop/orders", "shop/gateway"},
 			Parented:    true,
 			Inject: func(_ context.Context, s *System) (Heal, error) {
 				return pause(s.Broker)

@@ -129,16 +129,16 @@ func (t *Table) Print(w io.Writer, all bool) error {
 			p("%.0fs\t", (time.Duration(n) * t.step).Seconds())
 			if c := t.cells[key][n]; c != nil {
 				slices.Sort(c.durations)
-				p("%d/%d\t%.1f/%.1f\t%s\n", len(c.durations), c.failed, quantile(c.durations, 0.5), quantile(c.durations, 0.95), t.phase(n))
+				p("%d/%d\t%.1f/%.1f\t %s\n", len(c.durations), c.failed, quantile(c.durations, 0.5), quantile(c.durations, 0.95), t.phase(n))
 			} else {
-				p("0/0\t-\t%s\n", t.phase(n))
+				p("0/0\t-\t %s\n", t.phase(n))
 			}
 		}
 	}
 	for _, service := range slices.Sorted(maps.Keys(t.logs)) {
 		p("\n%s logs of WARN and worse\n", service)
 		for n := range t.steps {
-			p("%.0fs\t%d\t%s\n", (time.Duration(n) * t.step).Seconds(), t.logs[service][n], t.phase(n))
+			p("%.0fs\t%d\t %s\n", (time.Duration(n) * t.step).Seconds(), t.logs[service][n], t.phase(n))
 		}
 	}
 	return out.Flush()

@@ -27,7 +27,7 @@ const MaxConnections = 40
 
 // customers is the size of the table that a lookup without its index has to
 // scan.
-const customers = 1_000_000
+const customers = 3_000_000
 
 // Accounts is the number of accounts that the load draws from.
 const Accounts = customers

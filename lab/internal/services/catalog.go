@@ -49,6 +49,8 @@ func runCatalog(ctx context.Context, s *service) error {
 	cat := &catalog{service: s, cache: c}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", cat.item)
+	// Around the whole mux, as many do: its server spans then know no http.route,
+	// unlike those of gateway and orders, which wrap each route.
 	return s.serve(ctx, otelhttp.NewHandler(mux, "catalog"))
 }
 

@@ -30,7 +30,8 @@ type gateway struct {
 func runGateway(ctx context.Context, s *service) error {
 	g := &gateway{service: s, orders: s.balanced(network.Orders), catalog: s.balanced(network.Catalog)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /checkout", func(w http.ResponseWriter, r *http.Request) {
+	route := func(pattern string, f http.HandlerFunc) { mux.Handle(pattern, otelhttp.NewHandler(f, "gateway")) }
+	route("POST /checkout", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 4096))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -38,10 +39,10 @@ func runGateway(ctx context.Context, s *service) error {
 		}
 		g.forward(w, r, g.orders, "http://"+network.Orders+":"+network.HTTPPort+"/orders", body)
 	})
-	mux.HandleFunc("GET /products/{id}", func(w http.ResponseWriter, r *http.Request) {
+	route("GET /products/{id}", func(w http.ResponseWriter, r *http.Request) {
 		g.forward(w, r, g.catalog, "http://"+network.Catalog+":"+network.HTTPPort+"/items/"+r.PathValue("id"), nil)
 	})
-	return s.serve(ctx, otelhttp.NewHandler(mux, "gateway"))
+	return s.serve(ctx, mux)
 }
 
 // forward tries the backend up to gatewayTries times and answers with the first

@@ -58,8 +58,8 @@ func runOrders(ctx context.Context, s *service) error {
 	defer events.close()
 	o := &orders{service: s, db: db, payments: payments, events: events}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /orders", o.create)
-	return s.serve(ctx, otelhttp.NewHandler(mux, "orders"))
+	mux.Handle("POST /orders", otelhttp.NewHandler(http.HandlerFunc(o.create), "orders"))
+	return s.serve(ctx, mux)
 }
 
 // create stores the order, charges for it, and tells fulfilment.

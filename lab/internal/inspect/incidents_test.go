@@ -1,0 +1,102 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package inspect
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/firebreak-otel/firebreak/lab/internal/faults"
+	"github.com/firebreak-otel/firebreak/lab/internal/recorder"
+	"github.com/firebreak-otel/firebreak/lab/internal/truth"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+const (
+	committed = "../../../testdata/incidents"
+	largest   = 3 << 20
+)
+
+// private matches what tells on the machine of a recording.
+var private = regexp.MustCompile(`/(root|home|work|tmp|Users)/|\b(host|process|os)\.[a-z_.]+`)
+
+// Every committed recording is what its truth says, small, private, and of a
+// shop that was well before the fault.
+func TestCommittedIncidents(t *testing.T) {
+	dirs, err := filepath.Glob(filepath.Join(committed, "*", truth.File))
+	require.NoError(t, err)
+	require.NotEmpty(t, dirs)
+	for _, path := range dirs {
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			tr, err := truth.Read(dir)
+			require.NoError(t, err)
+			f, err := faults.Find(filepath.Base(dir))
+			require.NoError(t, err)
+			assert.Equal(t, f.Name, tr.Fault)
+			assert.Equal(t, f.Description, tr.Description)
+			assert.Equal(t, f.Verdict, tr.Verdict)
+			assert.ElementsMatch(t, f.Symptoms, tr.Symptoms)
+			assert.GreaterOrEqual(t, tr.Injected.Sub(tr.Recorded.From).Seconds(), 60.0)
+			checkContent(t, dir, tr)
+			checkSize(t, dir)
+		})
+	}
+}
+
+func checkContent(t *testing.T, dir string, tr truth.Truth) {
+	var got truth.Counts
+	well, ill := 0, 0
+	json := &ptrace.JSONMarshaler{}
+	require.NoError(t, recorder.ReadTraces(dir, func(td ptrace.Traces) error {
+		got.Spans += td.SpanCount()
+		b, err := json.MarshalTraces(td)
+		if m := private.Find(b); m != nil {
+			t.Errorf("a span tells on its machine: %s", m)
+		}
+		for _, rs := range td.ResourceSpans().All() {
+			for _, ss := range rs.ScopeSpans().All() {
+				for _, s := range ss.Spans().All() {
+					if s.EndTimestamp().AsTime().Before(tr.Injected) {
+						well++
+						if s.Status().Code() == ptrace.StatusCodeError {
+							ill++
+						}
+					}
+				}
+			}
+		}
+		return err
+	}))
+	assert.LessOrEqual(t, ill*1000, well, "%d of %d spans failed before the fault", ill, well)
+	logs := &plog.JSONMarshaler{}
+	require.NoError(t, recorder.ReadLogs(dir, func(ld plog.Logs) error {
+		got.Logs += ld.LogRecordCount()
+		b, err := logs.MarshalLogs(ld)
+		if m := private.Find(b); m != nil {
+			t.Errorf("a log record tells on its machine: %s", m)
+		}
+		return err
+	}))
+	assert.Equal(t, tr.Counts.Spans, got.Spans)
+	assert.Equal(t, tr.Counts.Logs, got.Logs)
+	if tr.Verdict.Silent {
+		assert.Zero(t, tr.Counts.Failed)
+	}
+}
+
+func checkSize(t *testing.T, dir string) {
+	var size int64
+	for _, name := range []string{recorder.TracesFile, recorder.LogsFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		size += info.Size()
+	}
+	assert.Less(t, size, int64(largest))
+}
