@@ -74,3 +74,37 @@ func TestOutputCounts(t *testing.T) {
 	got, _ = through(t, ptrace.NewTraces(), plog.NewLogs())
 	assert.Equal(t, &output{}, got)
 }
+
+func TestOutputTellsIncidentsApart(t *testing.T) {
+	ld := plog.NewLogs()
+	events := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
+	for i, id := range []string{"a", "b", "a"} {
+		event(events, []string{"opened", "opened", "updated"}[i], 1, "node-of-"+id, "").Attributes().PutStr("rca.incident.id", id)
+	}
+	got, _ := through(t, ptrace.NewTraces(), ld)
+	if assert.Len(t, got.incidents, 2) {
+		assert.Len(t, got.incidents[0].findings, 2)
+		v, ok := got.incidents[1].verdict()
+		assert.True(t, ok)
+		assert.Equal(t, "node-of-b", v.root)
+	}
+}
+
+func TestFirstSeenIsTheEarliestOfEachState(t *testing.T) {
+	td := ptrace.NewTraces()
+	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+	for _, s := range []struct {
+		end   float64
+		state string
+	}{{5, "open"}, {3, "open"}, {4, "open"}, {9, "half_open"}} {
+		span := spans.AppendEmpty()
+		span.SetEndTimestamp(at(s.end))
+		span.Attributes().PutStr("breaker.name", "a->b")
+		span.Attributes().PutStr("breaker.state", s.state)
+	}
+	spans.AppendEmpty().Attributes().PutStr("breaker.state", "open")
+	got, _ := through(t, td, plog.NewLogs())
+	assert.Equal(t, []transition{
+		{at: at(3).AsTime(), name: "a->b", to: "open"}, {at: at(9).AsTime(), name: "a->b", to: "half_open"},
+	}, got.firstSeen, "a state without a name is no breaker's")
+}

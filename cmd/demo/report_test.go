@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,8 +87,17 @@ func enriched() (ptrace.Traces, plog.Logs) {
 	rl.Resource().Attributes().PutStr("service.name", "otelcol-custom")
 	events := rl.ScopeLogs().AppendEmpty().LogRecords()
 	event(events, "opened", 4, "shop/orders", "shop/orders is slow.")
-	lr := event(events, "updated", 9, "postgresql/shop", "postgresql/shop is slow, and three services with it.")
-	m := lr.Attributes()
+	event(events, "updated", 9, "postgresql/shop", "postgresql/shop is slow, and three services with it.")
+	event(events, "resolved", 25, "postgresql/shop", "postgresql/shop is well again.")
+	events.At(2).Attributes().PutDouble("rca.incident.duration", 24)
+	for i := 1; i < events.Len(); i++ {
+		reasons(events.At(i).Attributes())
+	}
+	return td, ld
+}
+
+// reasons is what every event after the first says of the verdict.
+func reasons(m pcommon.Map) {
 	for _, n := range []string{"postgresql/shop", "shop/orders", "shop/gateway"} {
 		slice(m, "rca.candidates").AppendEmpty().SetStr(n)
 	}
@@ -95,11 +105,9 @@ func enriched() (ptrace.Traces, plog.Logs) {
 		slice(m, "rca.candidate.scores").AppendEmpty().SetDouble(s)
 	}
 	slice(m, "rca.impacted.nodes").AppendEmpty().SetStr("shop/gateway")
-	slice(m, "rca.evidence").AppendEmpty().SetStr("own time of postgresql/shop 4 ms -> 2,412 ms")
+	slice(m, "rca.evidence").AppendEmpty().SetStr("own time of postgresql/shop 4 ms -> 2,412 ms, far beyond anything it has shown before")
 	slice(m, "rca.evidence").AppendEmpty().SetStr("366 of 366 requests failed")
 	m.PutStr("rca.path", "shop/gateway > shop/orders > postgresql/shop")
-	event(events, "resolved", 25, "", "postgresql/shop is well again.")
-	return td, ld
 }
 
 func event(to plog.LogRecordSlice, name string, detected float64, root, body string) plog.LogRecord {
@@ -128,7 +136,8 @@ func slice(m pcommon.Map, key string) pcommon.Slice {
 }
 
 func transitioned(ld plog.Logs) {
-	for i, to := range []string{"open", "half_open", "closed"} {
+	// Batches of several pipelines may be written out of order.
+	for i, to := range slices.Backward([]string{"open", "half_open", "closed"}) {
 		lr := ld.ResourceLogs().At(1).ScopeLogs().At(0).LogRecords().AppendEmpty()
 		lr.SetEventName("breaker.state_changed")
 		lr.SetTimestamp(at(float64(10 * (i + 1))))
