@@ -15,11 +15,11 @@ import (
 )
 
 // eventOf makes the event record of an incident as it now stands. Its time is the onset, for a resolved
-// incident the end; its observed time is the event time at which that was found.
+// incident the end; its observed time is the newest event time that had been seen when that was found.
 func eventOf(in *incident.Incident) emit.Event {
 	ev := emit.Event{
 		Time:     in.Onset,
-		Observed: in.Changed,
+		Observed: in.Seen,
 		TraceID:  in.Verdict.TraceID,
 		SpanID:   in.Verdict.SpanID,
 		Body:     in.Verdict.Summary,
@@ -56,7 +56,7 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	scores.CopyTo(m.PutEmptySlice(keyCandidateScores))
 	putAll(m, keyImpacted, v.Impacted)
 	putAll(m, keyEvidence, v.Evidence)
-	m.PutDouble(keyDetectionDelay, seconds(in.Detected-in.Onset))
+	m.PutDouble(keyDetectionDelay, seconds(in.Delay))
 	if in.State == incident.Resolved {
 		m.PutDouble(keyDuration, seconds(in.Resolved-in.Onset))
 	}

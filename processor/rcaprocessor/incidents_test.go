@@ -52,10 +52,10 @@ func replayed(t *testing.T, in *replay.Incident, o replay.Options) pipelines {
 
 // event is an event record, as far as the tests look at it.
 type event struct {
-	name string
-	time time.Time
-	attr map[string]any
-	body string
+	name           string
+	time, observed time.Time
+	attr           map[string]any
+	body           string
 }
 
 // events returns the event records among the logs, and how many other records there are.
@@ -77,7 +77,7 @@ func events(sink *consumertest.LogsSink) (events []event, others int) {
 }
 
 func eventFrom(lr plog.LogRecord) event {
-	return event{lr.EventName(), lr.Timestamp().AsTime(), lr.Attributes().AsRaw(), lr.Body().Str()}
+	return event{lr.EventName(), lr.Timestamp().AsTime(), lr.ObservedTimestamp().AsTime(), lr.Attributes().AsRaw(), lr.Body().Str()}
 }
 
 // recordings loads every incident of the repository, once.
@@ -122,7 +122,8 @@ func TestRecordedIncidentsGetTheRightVerdict(t *testing.T) {
 		}
 		require.NotEmpty(t, events)
 		for _, e := range events {
-			t.Logf("%s at %+.0f s: %s\n%v", e.name, e.time.Sub(in.Truth.Injected).Seconds(), e.body, fmt.Sprint(e.attr[keyEvidence]))
+			t.Logf("%s: %+.1f s, seen %+.1f s after the fault: %s\n%v", e.name, e.time.Sub(in.Truth.Injected).Seconds(),
+				e.observed.Sub(in.Truth.Injected).Seconds(), e.body, fmt.Sprint(e.attr[keyEvidence]))
 			assert.Equal(t, truth.Root, e.attr[keyNode], e.name)
 			assert.Equal(t, truth.Kind, e.attr[keyKind], e.name)
 			assert.Equal(t, events[0].attr[keyIncidentID], e.attr[keyIncidentID], "one incident")
@@ -135,6 +136,41 @@ func TestRecordedIncidentsGetTheRightVerdict(t *testing.T) {
 		}
 		if truth.Version != "" {
 			assert.Equal(t, truth.Version, first.attr[keyVersion])
+		}
+	})
+}
+
+// identity is what an incident is, whatever the order in which its spans came.
+type identity struct {
+	event, id, root, kind string
+	at                    time.Time
+}
+
+func identities(sink *consumertest.LogsSink) (out []identity) {
+	events, _ := events(sink)
+	for _, e := range events {
+		out = append(out, identity{e.name, e.attr[keyIncidentID].(string), e.attr[keyNode].(string), e.attr[keyKind].(string), e.time})
+	}
+	return out
+}
+
+// The same spans give the same incidents, however they are cut into batches and in whatever order they come
+// within the allowed lateness. Where the order stays, every event record is the same to the byte.
+func TestIncidentsDoNotDependOnBatchesOrOrder(t *testing.T) {
+	forEachRecording(t, func(t *testing.T, in *replay.Incident) {
+		recorded := replayed(t, in, replay.Options{})
+		wantEvents, _ := events(recorded.logs)
+		for _, cut := range []int{1, 100, 10_000} {
+			got, _ := events(replayed(t, in, replay.Options{Cut: cut}).logs)
+			assert.Equal(t, wantEvents, got, "batches of %d", cut)
+		}
+		want := identities(recorded.logs)
+		for seed := range uint64(3) {
+			p := replayed(t, in, replay.Options{Shuffle: 5 * time.Second, Seed: seed})
+			assert.Equal(t, want, identities(p.logs), "shuffled, seed %d", seed)
+			_, others := events(p.logs)
+			assert.Equal(t, in.SpanCount(), p.traces.SpanCount())
+			assert.Equal(t, in.LogCount(), others)
 		}
 	})
 }

@@ -109,7 +109,7 @@ func (t *telemetry) annotatedLog(r engine.Role) {
 func (t *telemetry) changed(in *incident.Incident) {
 	if in.State == incident.Opened {
 		t.builder.ProcessorRcaIncidentsOpened.Add(context.Background(), 1, t.with("", ""))
-		t.builder.ProcessorRcaDetectionDelay.Record(context.Background(), seconds(in.Detected-in.Onset), t.with("", ""))
+		t.builder.ProcessorRcaDetectionDelay.Record(context.Background(), seconds(in.Delay), t.with("", ""))
 	}
 }
 

@@ -60,6 +60,7 @@ type tally struct {
 	entries                map[graph.OpID]int64
 	instances              map[graph.InstanceID]int64
 	exemplar               Count
+	usual                  int64 // weight in the time before
 }
 
 // Names breaks ties by name: handles depend on the order in which things were first seen.
@@ -69,57 +70,46 @@ type Names interface {
 	InstanceName(graph.InstanceID) string
 }
 
-// Rank sums the rows up into candidates, the likeliest first. support returns a component's own record.
-func Rank(rows map[Row]Count, support func(graph.NodeID) Support, names Names) []Candidate {
-	tallies := make(map[graph.NodeID]*tally)
-	records := make(map[graph.NodeID]Support)
-	record := func(n graph.NodeID) Support {
-		s, ok := records[n]
-		if !ok {
-			s = support(n)
-			records[n] = s
-		}
-		return s
+// Window is the rows of a stretch of time, and how many seconds long it is.
+type Window struct {
+	Rows    map[Row]Count
+	Seconds int64
+}
+
+// Rank sums the rows of a window up into candidates, the likeliest first. What the time before shows to be
+// usual is taken off: some requests are always slow. support returns a component's own record.
+func Rank(now, before Window, support func(graph.NodeID) Support, names Names) []Candidate {
+	r := ranking{support: support, records: make(map[graph.NodeID]Support), tallies: make(map[graph.NodeID]*tally)}
+	for row, c := range now.Rows {
+		r.add(row, c)
 	}
-	var units, weight int64
-	for r, c := range rows {
-		node, path, waiting := r.Node, r.Path, int64(0)
-		reason := r.Reason
-		if r.Waits != 0 && record(r.Waits).Strength() >= waitsFor {
-			node, waiting = r.Waits, c.Units
-			path.push(r.Waits)
-			reason = Latency
-		} else if r.Waits != 0 {
-			reason = Saturation
+	if before.Seconds > 0 {
+		for row, c := range before.Rows {
+			if t := r.tallies[row.Node]; t != nil {
+				t.usual += c.Weight
+			}
 		}
-		t := tallies[node]
-		if t == nil {
-			t = &tally{paths: map[Path]int64{}, entries: map[graph.OpID]int64{}, instances: map[graph.InstanceID]int64{}}
-			tallies[node] = t
-		}
-		t.units += c.Units
-		t.weight += c.Weight
-		t.waiting += waiting
-		t.reasons[reason] += c.Units
-		t.paths[path] += c.Units
-		t.entries[r.Entry] += c.Units
-		if waiting == 0 {
-			t.instances[r.Instance] += c.Units
-			t.exemplar.Add(c)
-		}
-		units += c.Units
-		weight += c.Weight
 	}
-	out := make([]Candidate, 0, len(tallies))
-	for n, t := range tallies {
-		c := Candidate{Node: n, Units: t.units, Of: units, Waiting: t.waiting, Support: record(n)}
-		c.Score = float64(t.weight) / float64(weight) * (0.6 + 0.4*c.Support.Strength())
+	excess := func(t *tally) int64 { // in weight times seconds: integers do not care for the order of a sum
+		return max(0, t.weight*max(1, before.Seconds)-t.usual*now.Seconds)
+	}
+	total := int64(0)
+	for _, t := range r.tallies {
+		total += excess(t)
+	}
+	out := make([]Candidate, 0, len(r.tallies))
+	for n, t := range r.tallies {
+		c := Candidate{Node: n, Units: t.units, Of: r.units, Waiting: t.waiting, Support: r.record(n)}
+		if total > 0 {
+			c.Score = float64(excess(t)) / float64(total) * (0.6 + 0.4*c.Support.Strength())
+		}
 		c.Reason = Reason(slices.Index(t.reasons[:], slices.Max(t.reasons[:])))
 		c.Path = most(t.paths, func(a, b Path) int {
 			return slices.CompareFunc(a[:], b[:], func(x, y graph.NodeID) int { return byName(names.NodeName, x, y) })
 		})
 		c.Entry = most(t.entries, func(a, b graph.OpID) int { return byName(names.OpName, a, b) })
-		if i := most(t.instances, func(a, b graph.InstanceID) int { return byName(names.InstanceName, a, b) }); float64(t.instances[i]) >= oneInstance*float64(t.units) {
+		i := most(t.instances, func(a, b graph.InstanceID) int { return byName(names.InstanceName, a, b) })
+		if float64(t.instances[i]) >= oneInstance*float64(t.units) {
 			c.Instance = i
 		}
 		c.Exemplar, c.Span = t.exemplar.Exemplar, t.exemplar.Span
@@ -132,6 +122,51 @@ func Rank(rows map[Row]Count, support func(graph.NodeID) Support, names Names) [
 		return byName(names.NodeName, a.Node, b.Node)
 	})
 	return out
+}
+
+type ranking struct {
+	support func(graph.NodeID) Support
+	records map[graph.NodeID]Support
+	tallies map[graph.NodeID]*tally
+	units   int64
+}
+
+func (r *ranking) record(n graph.NodeID) Support {
+	s, ok := r.records[n]
+	if !ok {
+		s = r.support(n)
+		r.records[n] = s
+	}
+	return s
+}
+
+// add counts a row for its node; for what the node stood in line for when that strayed itself.
+func (r *ranking) add(row Row, c Count) {
+	node, path, reason, waiting := row.Node, row.Path, row.Reason, int64(0)
+	if row.Waits != 0 {
+		if r.record(row.Waits).Strength() >= waitsFor {
+			node, reason, waiting = row.Waits, Latency, c.Units
+			path.push(row.Waits)
+		} else {
+			reason = Saturation
+		}
+	}
+	t := r.tallies[node]
+	if t == nil {
+		t = &tally{paths: map[Path]int64{}, entries: map[graph.OpID]int64{}, instances: map[graph.InstanceID]int64{}}
+		r.tallies[node] = t
+	}
+	r.units += c.Units
+	t.units += c.Units
+	t.weight += c.Weight
+	t.waiting += waiting
+	t.reasons[reason] += c.Units
+	t.paths[path] += c.Units
+	t.entries[row.Entry] += c.Units
+	if waiting == 0 {
+		t.instances[row.Instance] += c.Units
+		t.exemplar.Add(c)
+	}
 }
 
 func byName[H any](name func(H) string, a, b H) int { return cmp.Compare(name(a), name(b)) }

@@ -42,6 +42,7 @@ type entryStats struct {
 	units, bad, slow          int64 // in the current second
 	allUnits, allBad, allSlow int64 // in healthy times
 	errors, slowness          detect.Gate
+	heard                     int64 // end of the last second with a unit of work
 	listed                    bool
 }
 

@@ -44,6 +44,7 @@ type alarm struct {
 	level   detect.Level
 	onset   int64 // the earliest of the open gates
 	lastBad int64 // the latest of all gates
+	silent  bool  // where a gate is not at rest, no unit of work was seen since its last bad second
 	units   int64 // since onset, of the open gates
 	bad     int64
 }
@@ -61,6 +62,10 @@ func (e *Engine) stepGates(end int64) alarm {
 		slowness := detect.SlowTest(ratio(en.allSlow, en.allUnits))
 		e.note(&a, &en.errors, en.errors.Step(end, en.units, en.bad, errors, threshold, minBad))
 		e.note(&a, &en.slowness, en.slowness.Step(end, en.units, en.slow, slowness, threshold, minBad))
+		if en.units > 0 {
+			en.heard = end
+		}
+		a.silent = a.silent || en.heard <= max(en.errors.LastBad(), en.slowness.LastBad())
 		if !e.tainted(baseline.CellOf(end - 1)) {
 			en.allUnits += en.units
 			en.allBad += en.bad
@@ -95,7 +100,7 @@ func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 
 func (e *Engine) stepIncident(end int64, a alarm) {
 	changed := e.keeper.Step(incident.Observation{
-		Now: end, Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad,
+		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad, Silent: a.silent,
 		Verdict: func() incident.Verdict { return e.verdict(e.windowStart(a.onset), end) },
 	})
 	if changed == nil {

@@ -14,13 +14,18 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
+// beforeSeconds is how much of the time before an incident says which hurt requests are usual.
+const beforeSeconds = 45
+
 // maxRanked is the most candidates that a verdict names.
 const maxRanked = 5
 
 // verdict ranks the candidates of the window [from, to).
 func (e *Engine) verdict(from, to int64) incident.Verdict {
 	rows := e.ledger.Window(from, to)
-	ranked := blame.Rank(rows, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
+	start := max(from-beforeSeconds*second, e.firstTick)
+	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
+	ranked := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
 	if len(ranked) == 0 {
 		return incident.Verdict{Root: incident.Unknown, Kind: incident.Unknown}
 	}

@@ -7,6 +7,8 @@ package incident
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -53,8 +55,10 @@ func (s State) String() string { return [...]string{"opened", "updated", "resolv
 type Incident struct {
 	ID       string  `json:"id"`
 	State    State   `json:"-"`
+	Delay    int64   `json:"delay"` // event time that had passed since the onset when it opened, nanoseconds
 	Onset    int64   `json:"onset"`
-	Detected int64   `json:"detected"`           // event time that had been seen when it was opened
+	Detected int64   `json:"detected"`           // end of the second whose analysis opened it
+	Seen     int64   `json:"seen"`               // newest event time when it opened or changed last
 	Changed  int64   `json:"changed"`            // of the latest change of state or verdict
 	Resolved int64   `json:"resolved,omitempty"` // 0 while open
 	Verdict  Verdict `json:"verdict"`
@@ -73,11 +77,16 @@ type Policy struct {
 // Observation is what one second brought.
 type Observation struct {
 	Now     int64 // end of the second, event time
+	Head    int64 // newest event time seen
 	Alarm   bool  // a gate is open
 	Onset   int64 // of the alarm
 	LastBad int64 // the latest second that spoke against normal
+	Silent  bool  // where things were bad, nothing has been heard since
 	Verdict func() Verdict
 }
+
+// silence is not health: it takes so many times longer to end an incident.
+const silence = 10
 
 // Keeper holds the life of incidents. The zero Keeper with a Policy is ready to use.
 type Keeper struct {
@@ -96,7 +105,8 @@ func (k *Keeper) Step(o Observation) *Incident {
 	if k.open == nil {
 		return k.mayOpen(o)
 	}
-	if o.Now-max(o.LastBad, k.open.Detected) >= k.Policy.ResolveAfter {
+	well := o.Now - max(o.LastBad, k.open.Detected)
+	if well >= k.Policy.ResolveAfter && !o.Silent || well >= silence*k.Policy.ResolveAfter {
 		return k.resolve(o)
 	}
 	if o.Alarm {
@@ -124,7 +134,7 @@ func (k *Keeper) mayOpen(o Observation) *Incident {
 			v = unknown(v)
 		}
 	}
-	in := &Incident{State: Opened, Onset: o.Onset, Detected: o.Now, Changed: o.Now, Verdict: v}
+	in := &Incident{State: Opened, Onset: o.Onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - o.Onset, Changed: o.Now, Verdict: v}
 	if l := k.last; l != nil && l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
 		in.ID, in.Onset = l.ID, l.Onset
 	} else {
@@ -140,17 +150,19 @@ func (k *Keeper) mayUpdate(o Observation) *Incident {
 	}
 	v := o.Verdict()
 	old := &k.open.Verdict
-	if v.Root != old.Root {
-		if v.Score < k.Policy.Confidence || v.Score < score(v.Ranked, old.Root)+k.Policy.Margin {
+	if v.Root == old.Root {
+		if !news(old, &v) {
 			return nil
 		}
+	} else if v.Score < k.Policy.Confidence || v.Score < score(v.Ranked, old.Root)+k.Policy.Margin {
+		return nil
 	}
-	k.open.State, k.open.Changed, k.open.Verdict = Updated, o.Now, v
+	k.open.State, k.open.Seen, k.open.Changed, k.open.Verdict = Updated, o.Head, o.Now, v
 	return k.snapshot()
 }
 
 func (k *Keeper) resolve(o Observation) *Incident {
-	k.open.State, k.open.Changed, k.open.Resolved = Resolved, o.Now, o.Now
+	k.open.State, k.open.Seen, k.open.Changed, k.open.Resolved = Resolved, o.Head, o.Now, o.Now
 	in := k.snapshot()
 	k.last, k.open, k.alarm, k.leading = k.open, nil, 0, ""
 	return in
@@ -159,6 +171,13 @@ func (k *Keeper) resolve(o Observation) *Incident {
 func (k *Keeper) snapshot() *Incident {
 	in := *k.open
 	return &in
+}
+
+// news says whether a later verdict on the same root tells more than the earlier one.
+func news(old, v *Verdict) bool {
+	const scoreStep = 0.1
+	return v.Reason != old.Reason || v.Instance != old.Instance || v.Version != old.Version ||
+		!slices.Equal(v.Impacted, old.Impacted) || math.Abs(v.Score-old.Score) >= scoreStep
 }
 
 func unknown(v Verdict) Verdict {
