@@ -14,6 +14,7 @@ import (
 
 // Support is what a component's own record says: the operation of it that strayed furthest from its normal.
 type Support struct {
+	Op              graph.OpID
 	Calls, Bad      int64   // in the window
 	NormalBad       float64 // normal share of bad calls, 0..1
 	Z               float64 // deviation of the mean log duration

@@ -98,6 +98,10 @@ func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Spa
 		e.counts.Unpaired++
 		callee = e.graph.Resolve(callee)
 		e.observeNode(callee, at, hurt)
+		if callee != 0 && e.graph.NodeAt(callee).Kind == call.NodeService {
+			// No answer was seen from one who answers: all of it is gap.
+			st.own.Observe(at, n.Own, s.Outcome.Bad(), e.tainted)
+		}
 	}
 	if st.asked > awaitCap {
 		st.asked, st.answered = st.asked/2, st.answered/2

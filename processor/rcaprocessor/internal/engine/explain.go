@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
@@ -32,8 +33,8 @@ func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, from, to
 	evidence := []string{fmt.Sprintf("%d of %d hurt requests lead to %s, most on the way %s.",
 		top.Units, top.Of, v.Root, strings.Join(v.Path, " > "))}
 	if s := top.Support; s.Calls > 0 {
-		evidence = append(evidence, fmt.Sprintf("%s: typical duration %s -> %s (z %.1f), failures %s -> %s of %d calls.",
-			v.Root, duration(s.Normal), duration(s.Typical), s.Z, percent(s.NormalBad), percent(ratio(s.Bad, s.Calls)), s.Calls))
+		evidence = append(evidence, fmt.Sprintf("%s: typically %s -> %s (z %.1f), failures %s -> %s of %d.",
+			e.subject(s.Op), duration(s.Normal), duration(s.Typical), s.Z, percent(s.NormalBad), percent(ratio(s.Bad, s.Calls)), s.Calls))
 	}
 	if top.Waiting > 0 {
 		evidence = append(evidence, fmt.Sprintf("%d of these requests stood in line for %s and never got to it.", top.Waiting, v.Root))
@@ -85,10 +86,23 @@ func (e *Engine) ruledOut(c *blame.Candidate) string {
 	case s.Strength() < 0.1:
 		why += ", and its own record is normal"
 	default:
-		why += fmt.Sprintf("; its own record: typical %s -> %s, failures %s -> %s",
+		why += fmt.Sprintf("; %s: typically %s -> %s, failures %s -> %s", e.subject(s.Op),
 			duration(s.Normal), duration(s.Typical), percent(s.NormalBad), percent(ratio(s.Bad, s.Calls)))
 	}
 	return fmt.Sprintf("Less likely: %s (score %.2f): %s.", e.NodeName(c.Node), c.Score, why)
+}
+
+// subject says what an operation's record is a record of.
+func (e *Engine) subject(op graph.OpID) string {
+	o := e.graph.OpAt(op)
+	if !o.Role.Outgoing() {
+		return "own time of " + e.OpName(op)
+	}
+	callee := e.Callee(op)
+	if e.graph.NodeAt(callee).Kind == call.NodeService {
+		return fmt.Sprintf("time that calls from %s to %s took beyond its answers", e.NodeName(o.Node), e.NodeName(callee))
+	}
+	return fmt.Sprintf("calls from %s to %s (%s)", e.NodeName(o.Node), e.NodeName(callee), o.Name)
 }
 
 func percent(x float64) string {
@@ -108,7 +122,10 @@ func duration(ns int64) string {
 	case d >= 10*time.Millisecond:
 		return d.Round(time.Millisecond).String()
 	}
-	return d.Round(10 * time.Microsecond).String()
+	if d >= 100*time.Microsecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(time.Microsecond).String()
 }
 
 func clockTime(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05") }

@@ -101,7 +101,7 @@ func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 func (e *Engine) stepIncident(end int64, a alarm) {
 	changed := e.keeper.Step(incident.Observation{
 		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad, Silent: a.silent,
-		Verdict: func() incident.Verdict { return e.verdict(e.windowStart(a.onset), end) },
+		Verdict: func() incident.Verdict { return e.verdict(e.window(a, end)) },
 	})
 	if changed == nil {
 		return
@@ -116,12 +116,17 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 	e.onChange(*changed)
 }
 
-// windowStart returns since when a verdict looks: the onset of the incident, or of the alarm.
-func (e *Engine) windowStart(onset int64) int64 {
+// window returns the time that a verdict looks at: from the onset of the incident, or of the alarm, to the
+// last second that was bad.
+func (e *Engine) window(a alarm, end int64) (from, to int64) {
+	from = a.onset
 	if in := e.keeper.Open(); in != nil {
-		onset = in.Onset
+		from = in.Onset
 	}
-	return max(onset, e.now-ledgerSeconds*second)
+	if a.lastBad > from && end-a.lastBad > 2*second {
+		end = a.lastBad
+	}
+	return max(from, end-ledgerSeconds*second), end
 }
 
 // taint keeps a cell from counting as normal.

@@ -48,6 +48,10 @@ func (e *Engine) verdict(from, to int64) incident.Verdict {
 	}
 	v.Impacted = e.impacted(rows, top.Node)
 	v.Instance, v.Version = e.contrast(top, from, to)
+	if in := e.keeper.Open(); in != nil && in.Verdict.Root == v.Root && v.Instance == "" {
+		// What stood out at first stays named when it has come back, and its past is beyond the window.
+		v.Instance, v.Version = in.Verdict.Instance, in.Verdict.Version
+	}
 	v.Summary, v.Evidence = e.explain(&v, ranked, from, to)
 	return v
 }
@@ -73,7 +77,6 @@ func (e *Engine) impacted(rows map[blame.Row]blame.Count, root graph.NodeID) []s
 // the one that strayed furthest.
 func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
 	var best blame.Support
-	var bestName string
 	most := -1.0
 	for i := 1; i < len(e.ops); i++ {
 		op := graph.OpID(i)
@@ -84,7 +87,7 @@ func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
 			if o.Peer == 0 || e.graph.Resolve(o.Peer) != n {
 				continue
 			}
-			if 2*st.answered < st.asked || e.graph.NodeAt(n).Kind != call.NodeService {
+			if e.graph.NodeAt(n).Kind != call.NodeService {
 				series = &st.total
 			}
 		} else if o.Node != n {
@@ -99,13 +102,13 @@ func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
 			z = min(z, 3)
 		}
 		s := blame.Support{
-			Calls: int64(c.N), Bad: int64(c.Bad), NormalBad: series.BadRatio(),
+			Op: op, Calls: int64(c.N), Bad: int64(c.Bad), NormalBad: series.BadRatio(),
 			Z: z, Typical: c.Typical(), Normal: normal(series),
 		}
 		// What strays far matters by the time and the calls that it cost.
 		weight := s.Strength() * math.Sqrt(float64(s.Bad)+float64(c.N)*max(0, float64(excess))/1e6+1)
-		if weight > most || weight == most && o.Name < bestName {
-			best, bestName, most = s, o.Name, weight
+		if weight > most || weight == most && e.OpName(op) < e.OpName(best.Op) {
+			best, most = s, weight
 		}
 	}
 	return best

@@ -69,7 +69,7 @@ type Policy struct {
 	Confidence   float64 // the least score that names a cause
 	Patience     int64   // after so long without a cause an incident opens as Unknown
 	UpdateEvery  int64   // at most one update in so long
-	Margin       float64 // a new root must lead by so much
+	Margin       float64 // a root must lead by so much
 	ResolveAfter int64   // all must have been well for so long
 	ReopenWithin int64   // the same root again within so long is the same incident
 }
@@ -124,7 +124,7 @@ func (k *Keeper) mayOpen(o Observation) *Incident {
 		k.alarm = o.Now
 	}
 	v := o.Verdict()
-	sure := v.Score >= k.Policy.Confidence && v.Root == k.leading
+	sure := v.Score >= k.Policy.Confidence && v.Root == k.leading && leads(&v, k.Policy.Margin)
 	k.leading = v.Root
 	if !sure {
 		if o.Now-k.alarm < k.Policy.Patience {
@@ -171,6 +171,11 @@ func (k *Keeper) resolve(o Observation) *Incident {
 func (k *Keeper) snapshot() *Incident {
 	in := *k.open
 	return &in
+}
+
+// leads says whether the root is ahead of the next candidate by margin.
+func leads(v *Verdict, margin float64) bool {
+	return len(v.Ranked) < 2 || v.Ranked[0].Score-v.Ranked[1].Score >= margin
 }
 
 // news says whether a later verdict on the same root tells more than the earlier one.
