@@ -21,11 +21,22 @@ func TestLoadConfig(t *testing.T) {
 	tests := []struct {
 		id   component.ID
 		want *Config
-		err  string
 	}{
 		{id: component.NewID(metadata.Type), want: createDefaultConfig().(*Config)},
-		{id: component.NewIDWithName(metadata.Type, "all"), want: &Config{Lateness: 20 * time.Second}},
-		{id: component.NewIDWithName(metadata.Type, "negative_lateness"), err: "lateness: must not be negative, is -1s"},
+		{id: component.NewIDWithName(metadata.Type, "all"), want: &Config{
+			Window:          WindowConfig{Duration: 20 * time.Second, Buckets: 40},
+			FailureRatio:    0.4,
+			MinimumCalls:    50,
+			Fast:            FastConfig{Duration: time.Second, FailureRatio: 1, MinimumCalls: 30},
+			CloseRatio:      0.05,
+			ProbeCalls:      20,
+			OpenDuration:    10 * time.Second,
+			MaxOpenDuration: time.Minute,
+			AllowedLateness: 15 * time.Second,
+			MaxEdges:        500,
+			IdleTimeout:     time.Hour,
+			EventQueueSize:  10,
+		}},
 	}
 	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
 	require.NoError(t, err)
@@ -36,12 +47,49 @@ func TestLoadConfig(t *testing.T) {
 			sub, err := conf.Sub(tt.id.String())
 			require.NoError(t, err)
 			require.NoError(t, sub.Unmarshal(cfg))
-			if tt.err != "" {
-				require.ErrorContains(t, confmap.Validate(cfg), tt.err)
-				return
-			}
 			require.NoError(t, confmap.Validate(cfg))
 			assert.Equal(t, tt.want, cfg)
 		})
 	}
+}
+
+// Each bad value is refused with its key and the reason.
+func TestBadConfig(t *testing.T) {
+	tests := map[string]struct {
+		set  map[string]any
+		want string
+	}{
+		"negative window":        {map[string]any{"window": map[string]any{"duration": "-1s"}}, "window::duration: must be between 1s and 1h0m0s, is -1s"},
+		"no buckets":             {map[string]any{"window": map[string]any{"buckets": 0}}, "window::buckets: must be between 1 and 120, is 0"},
+		"shorter than a bucket":  {map[string]any{"window": map[string]any{"duration": "2s", "buckets": 100}}, "window::buckets: 100 make buckets of 20ms out of window::duration 2s"},
+		"ratio above 1":          {map[string]any{"failure_ratio": 1.5}, "failure_ratio: must be above 0 and at most 1, is 1.5"},
+		"ratio below 0":          {map[string]any{"close_ratio": -0.1}, "close_ratio: must be above 0 and at most 1, is -0.1"},
+		"ratio 0":                {map[string]any{"fast": map[string]any{"failure_ratio": 0}}, "fast::failure_ratio: must be above 0"},
+		"no calls":               {map[string]any{"minimum_calls": 0}, "minimum_calls: must be between 1 and"},
+		"negative calls":         {map[string]any{"fast": map[string]any{"minimum_calls": -3}}, "fast::minimum_calls: must be between 1 and"},
+		"no probes":              {map[string]any{"probe_calls": 0}, "probe_calls: must be between 1 and"},
+		"fast beyond the window": {map[string]any{"fast": map[string]any{"duration": "11s"}}, "fast::duration: must not be longer than window::duration 10s, is 11s"},
+		"fast within a bucket":   {map[string]any{"fast": map[string]any{"duration": "500ms"}}, "fast::duration: must not be shorter than a bucket of the window (window::duration / window::buckets = 1s), is 500ms"},
+		"closes above opening":   {map[string]any{"close_ratio": 0.6}, "close_ratio: must not be above failure_ratio 0.5"},
+		"zero open time":         {map[string]any{"open_duration": "0s"}, "open_duration: must be between 1s and 24h0m0s, is 0s"},
+		"cap below open time":    {map[string]any{"max_open_duration": "3s"}, "max_open_duration: must not be shorter than open_duration 5s, is 3s"},
+		"negative lateness":      {map[string]any{"allowed_lateness": "-10s"}, "allowed_lateness: must be between 1s and 10m0s, is -10s"},
+		"no edges":               {map[string]any{"max_edges": 0}, "max_edges: must be between 1 and"},
+		"forgets at once":        {map[string]any{"idle_timeout": "0s"}, "idle_timeout: must be between 1m0s and"},
+		"no queue":               {map[string]any{"event_queue_size": 0}, "event_queue_size: must be between 1 and"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			cfg := createDefaultConfig()
+			require.NoError(t, confmap.NewFromStringMap(tt.set).Unmarshal(cfg))
+			require.ErrorContains(t, confmap.Validate(cfg), tt.want)
+		})
+	}
+	cfg := createDefaultConfig()
+	require.ErrorContains(t, confmap.NewFromStringMap(map[string]any{"failure_rate": 0.5}).Unmarshal(cfg), "failure_rate", "an unknown key")
+	bad := createDefaultConfig().(*Config)
+	bad.MaxEdges, bad.MinimumCalls = 0, 0
+	err := bad.Validate()
+	require.ErrorContains(t, err, "max_edges")
+	require.ErrorContains(t, err, "minimum_calls", "all of them at once")
 }

@@ -28,12 +28,12 @@ func NewFactory() processor.Factory {
 }
 
 type factory struct {
-	engines shared.Map[*Config, *engine]
+	engines shared.Map[*Config, *breakerEngine]
 }
 
-func (f *factory) engine(set processor.Settings, cfg component.Config) (*shared.Ref[*engine], error) {
+func (f *factory) engine(set processor.Settings, cfg component.Config) (*shared.Ref[*breakerEngine], error) {
 	c := cfg.(*Config)
-	return f.engines.GetOrCreate(c, func() (*engine, error) { return newEngine(set, c) })
+	return f.engines.GetOrCreate(c, func() (*breakerEngine, error) { return newEngine(set, c) })
 }
 
 func (f *factory) createTraces(ctx context.Context, set processor.Settings, cfg component.Config, next consumer.Traces) (processor.Traces, error) {
@@ -52,8 +52,10 @@ func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg co
 	if err != nil {
 		return nil, err
 	}
-	return processorhelper.NewLogs(ctx, set, cfg, next, e.Value().processLogs,
-		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
-		processorhelper.WithStart(e.Start),
-		processorhelper.WithShutdown(e.Shutdown))
+	l := &logsPipeline{ref: e, next: next}
+	return processorhelper.NewLogs(ctx, set, cfg, next, l.process,
+		// Records are not changed, but the records that join them may be by what comes next.
+		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		processorhelper.WithStart(l.start),
+		processorhelper.WithShutdown(l.shutdown))
 }

@@ -6,39 +6,45 @@ package breakerprocessor // import "github.com/firebreak-otel/firebreak/processo
 import (
 	"context"
 
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/processor"
 
-	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
 )
 
-// engine is what the traces and the logs pipelines of one component ID share.
-type engine struct {
-	cfg       *Config
-	telemetry *metadata.TelemetryBuilder
+// batch is the scratch memory for one ptrace.Traces.
+type batch struct {
+	calls call.Batch
+	marks []engine.Mark
 }
 
-func newEngine(set processor.Settings, cfg *Config) (*engine, error) {
-	tb, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
-	if err != nil {
-		return nil, err
+// processTraces reads the spans, learns from them, and annotates the calls on edges whose breaker is not
+// closed. The spans come out as they came in otherwise, whatever happens here.
+func (e *breakerEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
+	b := e.batches.Get().(*batch)
+	ok := e.contain(func() {
+		e.read(&b.calls, td)
+		e.learn(b)
+		e.annotate(td, b)
+		b.calls.Reset()
+	})
+	if ok { // else b may be half written: it is not used again
+		e.batches.Put(b)
 	}
-	return &engine{cfg: cfg, telemetry: tb}, nil
-}
-
-func (e *engine) Start(context.Context, component.Host) error { return nil }
-
-func (e *engine) Shutdown(context.Context) error {
-	e.telemetry.Shutdown()
-	return nil
-}
-
-func (e *engine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
 	return td, nil
 }
 
-func (e *engine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
-	return ld, nil
+// annotate writes what is advised for each marked call.
+func (e *breakerEngine) annotate(td ptrace.Traces, b *batch) {
+	for _, m := range b.marks {
+		c := &b.calls.Calls[m.Call]
+		span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
+		attrs := span.Attributes()
+		insert(attrs, keyName, m.Name)
+		insert(attrs, keyState, m.State.String())
+		insert(attrs, keyAdvice, decision.For(m.State))
+		insert(attrs, keyReason, m.Reason)
+		e.telemetry.annotated[m.State].Add(1)
+	}
 }

@@ -27,9 +27,8 @@ type Service struct {
 	since    int64 // when it was first seen
 }
 
-// Service finds the service of a resource.
-func (t *Table) Service(r *call.Resource) *Service {
-	key := r.Key()
+// Service finds the service of a resource, by the resource's key.
+func (t *Table) Service(key uint64, r *call.Resource) *Service {
 	slot := &t.services[key%serviceSlots]
 	if *slot == nil || (*slot).Key != key {
 		*slot = &Service{Key: key, Name: strings.Clone(r.Node()), clientAt: never, since: t.head}

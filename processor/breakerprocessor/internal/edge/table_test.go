@@ -74,9 +74,9 @@ func (w *world) server(c call.Call) call.Call {
 		Role: call.RoleServer, Outcome: c.Outcome, Weight: 1}
 }
 
-func (w *world) record(by string, c call.Call) (*Edge, Result) {
-	return w.Record(&c, w.Service(service(by)), c.End)
-}
+func (w *world) by(name string) *Service { return w.Service(service(name).Key(), service(name)) }
+
+func (w *world) record(by string, c call.Call) (*Edge, Result) { return w.Record(&c, w.by(by), c.End) }
 
 func (w *world) names() (out []string) {
 	for _, e := range w.order {
@@ -175,7 +175,7 @@ func TestClientWinsAndAddressIsLearned(t *testing.T) {
 		t.Run(fmt.Sprint("server first: ", serverFirst), func(t *testing.T) {
 			w := newWorld(testSettings())
 			w.at(60 * second)
-			w.Service(service("catalog"))
+			w.by("catalog")
 			for i := range 40 {
 				w.at(w.now + second)
 				c := w.client(address("10.0.0.7", 8080+int32(i%2)), call.OK)
@@ -492,7 +492,7 @@ func TestTableInvariants(t *testing.T) {
 func TestHotPathAllocatesNothing(t *testing.T) {
 	w := newWorld(testSettings())
 	w.at(60 * second)
-	by := w.Service(service("orders"))
+	by := w.by("orders")
 	c := w.client(shopDB, call.OK)
 	w.Record(&c, by, w.now)
 	assert.Zero(t, testing.AllocsPerRun(2000, func() {
@@ -525,7 +525,7 @@ func TestBytesAnEdge(t *testing.T) {
 func BenchmarkRecord(b *testing.B) {
 	w := newWorld(testSettings())
 	w.at(60 * second)
-	by := w.Service(service("orders"))
+	by := w.by("orders")
 	c := w.client(shopDB, call.OK)
 	b.ReportAllocs()
 	for i := range b.N {

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -23,10 +25,18 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                       metric.Meter
-	mu                          sync.Mutex
-	registrations               []metric.Registration
-	ProcessorBreakerTransitions metric.Int64Counter
+	meter                          metric.Meter
+	mu                             sync.Mutex
+	registrations                  []metric.Registration
+	ProcessorBreakerAnnotatedSpans metric.Int64ObservableCounter
+	ProcessorBreakerEventsLost     metric.Int64Counter
+	ProcessorBreakerLateSpans      metric.Int64ObservableCounter
+	ProcessorBreakerLimitHits      metric.Int64ObservableCounter
+	ProcessorBreakerPanics         metric.Int64Counter
+	ProcessorBreakerSpansSkipped   metric.Int64ObservableCounter
+	ProcessorBreakerState          metric.Int64ObservableGauge
+	ProcessorBreakerTracked        metric.Int64ObservableGauge
+	ProcessorBreakerTransitions    metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -38,6 +48,106 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorBreakerAnnotatedSpansCallback sets callback for observable ProcessorBreakerAnnotatedSpans metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerAnnotatedSpansCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerAnnotatedSpans, obs: o})
+		return nil
+	}, builder.ProcessorBreakerAnnotatedSpans)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerLateSpansCallback sets callback for observable ProcessorBreakerLateSpans metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerLateSpansCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerLateSpans, obs: o})
+		return nil
+	}, builder.ProcessorBreakerLateSpans)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerLimitHitsCallback sets callback for observable ProcessorBreakerLimitHits metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerLimitHitsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerLimitHits, obs: o})
+		return nil
+	}, builder.ProcessorBreakerLimitHits)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerSpansSkippedCallback sets callback for observable ProcessorBreakerSpansSkipped metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerSpansSkippedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerSpansSkipped, obs: o})
+		return nil
+	}, builder.ProcessorBreakerSpansSkipped)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerStateCallback sets callback for observable ProcessorBreakerState metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerStateCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerState, obs: o})
+		return nil
+	}, builder.ProcessorBreakerState)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerTrackedCallback sets callback for observable ProcessorBreakerTracked metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerTrackedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerTracked, obs: o})
+		return nil
+	}, builder.ProcessorBreakerTracked)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -58,6 +168,54 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorBreakerAnnotatedSpans, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_annotated_spans",
+		metric.WithDescription("Spans that were given breaker attributes, by the state of their breaker. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerEventsLost, err = builder.meter.Int64Counter(
+		"otelcol_processor_breaker_events_lost",
+		metric.WithDescription("Event records that could not be delivered, by reason (queue_full, no_logs_pipeline, delivery). [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerLateSpans, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_late_spans",
+		metric.WithDescription("Calls that ended before the window when they arrived, and were not counted. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerLimitHits, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_limit_hits",
+		metric.WithDescription("What fell beyond a limit of the configuration and was not analysed, by limit. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerPanics, err = builder.meter.Int64Counter(
+		"otelcol_processor_breaker_panics",
+		metric.WithDescription("Defects in the analysis that were contained. The telemetry was forwarded, what had been learned was given up. [Alpha]"),
+		metric.WithUnit("{panic}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerSpansSkipped, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_spans_skipped",
+		metric.WithDescription("Spans, or parts of them, that were forwarded but not counted as they stand, by reason. [Alpha]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerState, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_state",
+		metric.WithDescription("1 for the state that a breaker is in and 0 for the others. Only breakers that are not closed have series, 100 of them at most. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerTracked, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_tracked",
+		metric.WithDescription("Breakers, by state. [Alpha]"),
+		metric.WithUnit("{breaker}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerTransitions, err = builder.meter.Int64Counter(
 		"otelcol_processor_breaker_transitions",
 		metric.WithDescription("Changes of state of the breakers. [Alpha]"),

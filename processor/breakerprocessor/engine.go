@@ -1,0 +1,141 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package breakerprocessor // import "github.com/firebreak-otel/firebreak/processor/breakerprocessor"
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/processor"
+	"go.uber.org/zap"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/emit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
+)
+
+// breakerEngine is what the traces and the logs pipelines of one component ID share: the shell around
+// engine.Engine, which decides.
+type breakerEngine struct {
+	cfg       *Config
+	logger    *zap.Logger
+	telemetry *telemetry
+	emitter   *emit.Emitter
+	batches   sync.Pool // *batch
+	read      func(*call.Batch, ptrace.Traces)
+
+	mu   sync.Mutex
+	core *engine.Engine
+
+	host      atomic.Pointer[component.Host]
+	failing   atomic.Bool // a panic was reported as the component's status
+	panicOnce sync.Once
+	lostOnce  sync.Once
+}
+
+func newEngine(set processor.Settings, cfg *Config) (*breakerEngine, error) {
+	e := &breakerEngine{cfg: cfg, logger: set.Logger, read: (*call.Batch).Read}
+	e.batches.New = func() any { return new(batch) }
+	e.emitter = emit.New(emit.Settings{
+		Resource:  set.Resource,
+		Scope:     metadata.ScopeName,
+		Version:   set.BuildInfo.Version,
+		QueueSize: cfg.EventQueueSize,
+		OnLost: func(err error) {
+			e.telemetry.lost(lostDelivery)
+			e.logger.Warn("An event record was not delivered", zap.Error(err))
+		},
+	})
+	e.reset()
+	t, err := newTelemetry(set, e)
+	if err != nil {
+		return nil, err
+	}
+	e.telemetry = t
+	return e, nil
+}
+
+// reset gives up what was learned.
+func (e *breakerEngine) reset() { e.core = engine.New(e.cfg.settings(), e.changed) }
+
+// Start begins to deliver event records.
+func (e *breakerEngine) Start(_ context.Context, host component.Host) error {
+	e.host.Store(&host)
+	e.emitter.Start()
+	return nil
+}
+
+// Shutdown delivers the event records that wait.
+func (e *breakerEngine) Shutdown(ctx context.Context) error {
+	err := e.emitter.Shutdown(ctx)
+	e.telemetry.shutdown()
+	return err
+}
+
+// learn has the engine take the calls of a batch. When that panics, what was learned may be half written: it is
+// given up, and the breakers begin anew, closed.
+func (e *breakerEngine) learn(b *batch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	done := false
+	defer func() {
+		if !done {
+			e.telemetry.retire(e.core)
+			e.reset()
+		}
+	}()
+	b.marks = e.core.Learn(&b.calls, b.marks[:0])
+	e.telemetry.skipped(&b.calls)
+	done = true
+}
+
+// changed is called by the engine, under the lock, for each change of state.
+func (e *breakerEngine) changed(c engine.Change) {
+	e.telemetry.transition(&c)
+	e.logger.Debug("Breaker changed", zap.String("name", c.Name), zap.String("state", c.State), zap.String("because", c.Explanation))
+	if e.emitter.Emit(eventOf(&c)) {
+		return
+	}
+	if e.emitter.HasOutlet() {
+		e.telemetry.lost(lostQueueFull)
+		return
+	}
+	e.telemetry.lost(lostNoPipeline)
+	e.lostOnce.Do(func() {
+		e.logger.Warn("No logs pipeline carries the event records of this processor, they are dropped; add it to a logs pipeline to get them")
+	})
+}
+
+// contain runs f; a panic costs the analysis, not the telemetry. It returns false after one.
+func (e *breakerEngine) contain(f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.telemetry.panicked()
+			e.panicOnce.Do(func() {
+				e.logger.Error("A defect in the breaker processor was contained; telemetry passes on. Please report it; further ones are only counted",
+					zap.Any("panic", r), zap.Stack("stack"))
+			})
+			e.failing.Store(true)
+			e.report(componentstatus.NewRecoverableErrorEvent(fmt.Errorf("a defect was contained, the breakers began anew: %v", r)))
+		}
+	}()
+	f()
+	if e.failing.Load() && e.failing.CompareAndSwap(true, false) {
+		e.report(componentstatus.NewEvent(componentstatus.StatusOK))
+	}
+	return true
+}
+
+// report tells the component's status, if there is anybody to tell.
+func (e *breakerEngine) report(ev *componentstatus.Event) {
+	if host := e.host.Load(); host != nil {
+		componentstatus.ReportStatus(*host, ev)
+	}
+}

@@ -1,0 +1,173 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package breakerprocessor // import "github.com/firebreak-otel/firebreak/processor/breakerprocessor"
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/edge"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
+)
+
+// maxStateSeries bounds the breakers that have series of their own.
+const maxStateSeries = 100
+
+// Why an event record was lost.
+const (
+	lostQueueFull  = "queue_full"
+	lostNoPipeline = "no_logs_pipeline"
+	lostDelivery   = "delivery"
+)
+
+// telemetry is the processor's self-telemetry. Every series carries the component ID.
+type telemetry struct {
+	builder *metadata.TelemetryBuilder
+	id      attribute.KeyValue
+	engine  *breakerEngine
+
+	annotated [circuit.NumStates]atomic.Int64
+
+	// Under the engine's lock.
+	skips [call.NumSkips]int64
+	past  engine.Counts // of engines that were given up
+}
+
+func newTelemetry(set processor.Settings, e *breakerEngine) (*telemetry, error) {
+	tb, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{builder: tb, id: attribute.String(metricProcessor, set.ID.String()), engine: e}
+	if err := t.register(); err != nil {
+		tb.Shutdown()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *telemetry) shutdown() { t.builder.Shutdown() }
+
+// with returns the series of the component with the further attributes.
+func (t *telemetry) with(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(more, t.id)...))
+}
+
+func (t *telemetry) transition(c *engine.Change) {
+	t.builder.ProcessorBreakerTransitions.Add(context.Background(), 1,
+		t.with(attribute.String(metricFrom, c.Previous), attribute.String(metricTo, c.State)))
+}
+
+func (t *telemetry) lost(reason string) {
+	t.builder.ProcessorBreakerEventsLost.Add(context.Background(), 1, t.with(attribute.String(metricReason, reason)))
+}
+
+func (t *telemetry) panicked() {
+	t.builder.ProcessorBreakerPanics.Add(context.Background(), 1, t.with())
+}
+
+// skipped and retire are called under the engine's lock.
+func (t *telemetry) skipped(b *call.Batch) {
+	for i, n := range b.Skipped {
+		t.skips[i] += int64(n)
+	}
+}
+
+// retire keeps the counts of an engine that is given up.
+func (t *telemetry) retire(e *engine.Engine) { t.past.Add(e.Counts()) }
+
+func (t *telemetry) counts() (engine.Counts, [call.NumSkips]int64) {
+	t.engine.mu.Lock()
+	defer t.engine.mu.Unlock()
+	c := t.engine.core.Counts()
+	c.Add(t.past)
+	return c, t.skips
+}
+
+func (t *telemetry) register() error {
+	b := t.builder
+	return errors.Join(
+		b.RegisterProcessorBreakerStateCallback(t.observeState),
+		b.RegisterProcessorBreakerTrackedCallback(t.observeTracked),
+		b.RegisterProcessorBreakerAnnotatedSpansCallback(t.observeAnnotated),
+		b.RegisterProcessorBreakerSpansSkippedCallback(t.observeSkipped),
+		b.RegisterProcessorBreakerLateSpansCallback(t.observeLate),
+		b.RegisterProcessorBreakerLimitHitsCallback(t.observeLimits),
+	)
+}
+
+// observeState gives each breaker that is not closed a series per state, one of them 1 and the others 0.
+func (t *telemetry) observeState(_ context.Context, o metric.Int64Observer) error {
+	t.engine.mu.Lock()
+	list, _ := t.engine.core.Advice(maxStateSeries)
+	t.engine.mu.Unlock()
+	for i := range list {
+		for s := range circuit.State(circuit.NumStates) {
+			is := int64(0)
+			if list[i].State == s.String() {
+				is = 1
+			}
+			o.Observe(is, t.with(attribute.String(metricBreaker, list[i].Name), attribute.String(metricState, s.String())))
+		}
+	}
+	return nil
+}
+
+func (t *telemetry) observeTracked(_ context.Context, o metric.Int64Observer) error {
+	t.engine.mu.Lock()
+	states := t.engine.core.States()
+	t.engine.mu.Unlock()
+	for s, n := range states {
+		o.Observe(n, t.with(attribute.String(metricState, circuit.State(s).String())))
+	}
+	return nil
+}
+
+func (t *telemetry) observeAnnotated(_ context.Context, o metric.Int64Observer) error {
+	for s := range t.annotated {
+		t.each(o, metricState, circuit.State(s).String(), t.annotated[s].Load())
+	}
+	return nil
+}
+
+func (t *telemetry) observeSkipped(_ context.Context, o metric.Int64Observer) error {
+	c, skips := t.counts()
+	for i, n := range skips {
+		t.each(o, metricReason, call.Skip(i).String(), n)
+	}
+	t.each(o, metricReason, "no_peer", c.Results[edge.NoPeer])
+	t.each(o, metricReason, "duplicate", c.Results[edge.Duplicate])
+	t.each(o, metricReason, "stale", c.Results[edge.Stale])
+	t.each(o, metricReason, "future", c.Future)
+	t.each(o, metricReason, "clock_rebased", c.Rebased)
+	return nil
+}
+
+func (t *telemetry) observeLate(_ context.Context, o metric.Int64Observer) error {
+	c, _ := t.counts()
+	o.Observe(c.Results[edge.Late], t.with())
+	return nil
+}
+
+func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) error {
+	c, _ := t.counts()
+	t.each(o, metricLimit, "max_edges", c.Results[edge.Full])
+	t.each(o, metricLimit, "aliases", c.AliasesFull)
+	return nil
+}
+
+// each observes a count that is not 0: what never happened makes no series.
+func (t *telemetry) each(o metric.Int64Observer, key, value string, n int64) {
+	if n != 0 {
+		o.Observe(n, t.with(attribute.String(key, value)))
+	}
+}
