@@ -59,13 +59,16 @@ const (
 	ReasonTimeout
 	// ReasonUnreachable: no connection: refused, reset, no such host, TLS handshake.
 	ReasonUnreachable
-	// ReasonThrottled: refused for want of capacity.
+	// ReasonThrottled: refused for want of capacity. With Fail: a database out of connections, memory
+	// or disk. With Ignored: a server span that answered 429, as it was told to.
 	ReasonThrottled
 	// ReasonCancelled: the caller cancelled; nothing is known about the callee.
 	ReasonCancelled
-	// ReasonRejected: a breaker or guard on the caller's side cut the call.
+	// ReasonRejected: a breaker or guard on the caller's side cut the call (Ignored). On a span that
+	// is not outgoing, with Fail: the service failed its caller because its own guard was closed.
 	ReasonRejected
-	// ReasonClient: the caller's own fault (4xx, invalid argument, constraint violated).
+	// ReasonClient: the caller's own fault (4xx, invalid argument, constraint violated), or recorded
+	// as an error though nothing failed (no rows, cache miss).
 	ReasonClient
 )
 
@@ -94,11 +97,14 @@ type Resource struct {
 // Peer is what an outgoing (or a messaging) span says of the other side, in raw parts, so that
 // the hot path concatenates nothing. Which parts are set depends on Kind:
 //
-//	NodeService:   Namespace (may be empty), Name
+//	NodeService:   Namespace (may be empty), Name; Address and Port when said
 //	NodeDatabase:  System, Name (db.namespace, empty or an index for systems that only number them), Address
-//	NodeMessaging: System, Name (destination), Address
+//	NodeMessaging: System, Name (destination, empty when it is temporary), Address
 //	NodeExternal:  Address, Port: a service that names itself only by address until an alias is learned
 //	NodeUnknown:   nothing is known
+//
+// Outgoing spans have a peer; of the others only internal database spans (the database) and consumers
+// of messages (the destination) do.
 type Peer struct {
 	Kind      NodeKind
 	Namespace string
@@ -112,8 +118,9 @@ type Peer struct {
 }
 
 // Operation names what was asked, in low cardinality: a verb and what it is applied to
-// ("GET" "/orders/{id}", "" "shop.Orders/Place", "SELECT" "stock", "publish" "orders").
-// Either part may be empty.
+// ("GET" "/orders/{id}", "" "shop.Orders/Place", "SELECT" "stock", "send" "orders").
+// Either part may be empty. The verb of messaging is one of send, receive, process, settle and create,
+// or what a system calls its own; a CLIENT span with receive polls, it calls no service.
 type Operation struct {
 	Verb   string
 	Target string

@@ -234,7 +234,7 @@ func weakClassOfType(s string) class {
 	switch s {
 	case "*url.Error", "*net.OpError", "net.Error", "EOF", "io.EOF", "java.net.SocketException", "java.io.IOException",
 		"System.Net.Http.HttpRequestException", "System.Net.Sockets.SocketException", "System.IO.IOException",
-		"psycopg.OperationalError", "psycopg2.OperationalError", "OperationalError", "*pgconn.ConnectError":
+		"java.sql.SQLTransientConnectionException", "psycopg.OperationalError", "psycopg2.OperationalError", "OperationalError", "*pgconn.ConnectError":
 		return classUnreachable
 	case "System.Threading.Tasks.TaskCanceledException", "System.OperationCanceledException", "AbortError":
 		return classCancelled // .NET and browsers raise them for timeouts, too

@@ -106,8 +106,21 @@ func grpcName(c *code, n *names) string {
 	return c.string(n)
 }
 
-// databaseVerdict judges db.response.status_code; ok is false when it says nothing.
+// databaseVerdict judges db.response.status_code; ok is false when it says nothing. Several codes
+// of one error come joined by slashes: the first that is known decides.
 func databaseVerdict(system string, c *code) (v verdict, ok bool) {
+	for text := c.text; strings.IndexByte(text, '/') >= 0; {
+		var one code
+		one.text, text, _ = strings.Cut(text, "/")
+		if v, ok = vendorVerdict(system, &one); ok && v.outcome != OK {
+			return v, true
+		}
+		c = &code{text: text, rank: 1}
+	}
+	return vendorVerdict(system, c)
+}
+
+func vendorVerdict(system string, c *code) (v verdict, ok bool) {
 	n, isInt := c.int()
 	switch system {
 	case "mysql", "mariadb":

@@ -91,7 +91,7 @@ func readStatement(s string) (verb, table string) {
 		s = s[:maxStatement]
 	}
 	word, rest := nextWord(s)
-	if verb = sqlVerb(word); verb == word && !knownVerb(verb) {
+	if verb = sqlVerb(word); !knownVerb(verb) {
 		return "", ""
 	}
 	var before string
@@ -111,8 +111,9 @@ func readStatement(s string) (verb, table string) {
 	}
 	for rest != "" {
 		if word, rest = nextWord(rest); len(word) == len(before) && strings.EqualFold(word, before) {
-			table, _ = nextWord(rest)
-			return verb, table
+			if table, _ = nextWord(rest); !knownVerb(sqlVerb(table)) { // else a subquery
+				return verb, table
+			}
 		}
 	}
 	return verb, ""

@@ -29,9 +29,8 @@ func (b *Batch) readOutcome(c *Call, r *raw, span ptrace.Span) {
 	status := span.Status().Code()
 	// An explicit OK outranks an error type; codes outrank it.
 	errored := status == ptrace.StatusCodeError || r.errorType != "" && status != ptrace.StatusCodeOk
-	outgoing := !c.Role.Incoming()
 
-	if r.rejected || errored && r.errorType != "" && outgoing && classOfType(r.errorType) == classRejected {
+	if c.Role.Outgoing() && (r.rejected || errored && r.errorType != "" && classOfType(r.errorType) == classRejected) {
 		c.Outcome, c.Reason, c.ErrorType = Ignored, ReasonRejected, clip(r.errorType)
 		return
 	}
@@ -69,16 +68,14 @@ func (b *Batch) codeVerdict(c *Call, r *raw) (v verdict, ok bool) {
 		}
 	}
 	if c.Protocol == ProtocolDatabase {
-		if r.dbCode.rank != 0 {
-			if v, ok = databaseVerdict(c.Peer.System, &r.dbCode); ok && v.outcome != OK {
-				c.ErrorType = r.dbCode.string(&b.names)
-				return v, true
-			}
-		} else if r.errorType != "" {
-			word := code{text: r.errorType, rank: 1}
-			if v, ok = databaseVerdict(c.Peer.System, &word); ok && v.outcome != OK {
-				return v, true
-			}
+		if v, ok = databaseVerdict(c.Peer.System, &r.dbCode); ok && v.outcome != OK {
+			c.ErrorType = r.dbCode.string(&b.names)
+			return v, true
+		}
+		// Drivers without a code of their own put the SQLSTATE into error.type only.
+		word := code{text: r.errorType, rank: 1}
+		if v, ok = databaseVerdict(c.Peer.System, &word); ok && v.outcome != OK {
+			return v, true
 		}
 	}
 	return verdict{}, false

@@ -9,20 +9,30 @@ const maxScan = 512
 // patterns finds the first of a list of lower-case words in a text, whatever its case.
 type patterns struct {
 	list    []pattern
-	byFirst [256][]uint8 // indexes into list by first byte, both cases
+	byFirst [256][]uint8    // indexes into list by first byte in lower case
+	pairs   [1 << 10]uint64 // one bit for each pair of bytes that a pattern starts with
 }
 
 func newPatterns(list []pattern) *patterns {
 	p := &patterns{list: list}
 	for i, x := range list {
-		c := x.word[0]
-		p.byFirst[c] = append(p.byFirst[c], uint8(i))
-		if c >= 'a' && c <= 'z' {
-			p.byFirst[c-0x20] = append(p.byFirst[c-0x20], uint8(i))
-		}
+		pair := uint16(x.word[0])<<8 | uint16(x.word[1])
+		p.byFirst[x.word[0]] = append(p.byFirst[x.word[0]], uint8(i))
+		p.pairs[pair>>6] |= 1 << (pair & 63)
 	}
 	return p
 }
+
+// lower is the ASCII lower case of each byte.
+var lower = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+		if c >= 'A' && c <= 'Z' {
+			t[c] |= 0x20
+		}
+	}
+	return t
+}()
 
 // find reads s once, and returns the class of the pattern that stands first in the list.
 func (p *patterns) find(s string) class {
@@ -30,12 +40,22 @@ func (p *patterns) find(s string) class {
 		s = s[:maxScan]
 	}
 	best := len(p.list)
-	for i := range len(s) {
-		for _, k := range p.byFirst[s[i]] {
+	if s == "" {
+		return classNone
+	}
+	next := lower[s[0]]
+	for i := 1; i < len(s); i++ {
+		first := next
+		next = lower[s[i]]
+		pair := uint16(first)<<8 | uint16(next)
+		if p.pairs[pair>>6]&(1<<(pair&63)) == 0 {
+			continue
+		}
+		for _, k := range p.byFirst[first] {
 			if int(k) >= best {
 				break
 			}
-			if startsWithFold(s[i:], p.list[k].word) {
+			if startsWithFold(s[i-1:], p.list[k].word) {
 				best = int(k)
 				break
 			}
@@ -53,11 +73,7 @@ func startsWithFold(s, word string) bool {
 		return false
 	}
 	for i := range len(word) {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != word[i] {
+		if lower[s[i]] != word[i] {
 			return false
 		}
 	}
