@@ -162,6 +162,9 @@ func (k *Keeper) mayUpdate(o Observation) *Incident {
 }
 
 func (k *Keeper) resolve(o Observation) *Incident {
+	if v := o.Verdict(); v.Root == k.open.Verdict.Root {
+		k.open.Verdict = v // the last word on it
+	}
 	k.open.State, k.open.Seen, k.open.Changed, k.open.Resolved = Resolved, o.Head, o.Now, o.Now
 	in := k.snapshot()
 	k.last, k.open, k.alarm, k.leading = k.open, nil, 0, ""
