@@ -118,16 +118,17 @@ func StartKafka(ctx context.Context, jars, scratch, address, advertised string) 
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	java := func(args ...string) *exec.Cmd {
+	java := func(ctx context.Context, args ...string) *exec.Cmd {
 		args = append([]string{"-Xms384m", "-Xmx384m", "-XX:+UseSerialGC", "-cp", filepath.Join(jars, "*")}, args...)
-		cmd := exec.Command("java", args...)
+		cmd := exec.CommandContext(ctx, "java", args...)
 		cmd.Dir, cmd.Env = scratch, []string{"PATH=" + os.Getenv("PATH")}
 		return cmd
 	}
-	if out, err := java("kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", config).CombinedOutput(); err != nil {
+	if out, err := java(ctx, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", config).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: format: %w: %s", ErrNoKafka, err, out)
 	}
-	p, err := StartProcess(scratch, "kafka", java("kafka.Kafka", config))
+	// Stop ends the broker, not ctx: the services are to go first.
+	p, err := StartProcess(scratch, "kafka", java(context.WithoutCancel(ctx), "kafka.Kafka", config))
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func StartPostgres(ctx context.Context, scratch, address string) (*Postgres, err
 		"-c", "unix_socket_directories=", "-c", fmt.Sprintf("max_connections=%d", MaxConnections),
 		"-c", "fsync=off", "-c", "autovacuum=off", "-c", "max_parallel_workers_per_gather=0", "-c", "shared_buffers=256MB",
 		"-c", "jit=off", "-c", "max_wal_size=1GB", "-c", "checkpoint_timeout=30min")
-	// The context must not kill the server behind Stop's back.
+	// Stop ends the server, not ctx: the services are to go first.
 	server.Cancel = func() error { return nil }
 	p, err := StartProcess(scratch, "postgresql", server)
 	if err != nil {

@@ -199,15 +199,12 @@ func (s *session) config(c services.Config) services.Config {
 
 func (s *session) startBroker(ctx context.Context) error {
 	address := s.hosts[network.Broker][0]
+	if s.Kfake {
+		return s.startKfake(address, errors.New("it was asked for"))
+	}
 	jars, err := parts.FetchKafka(ctx, s.Log)
-	if s.Kfake || errors.Is(err, parts.ErrNoKafka) {
-		s.Log("ATTENTION: recording against kfake, NOT against Apache Kafka: %v", errors.Join(err))
-		if err := s.system.Fleet.Start(s.config(services.Config{Role: "kfake", Instance: "kfake-1", Address: address})); err != nil {
-			return err
-		}
-		s.broker = "kfake"
-		s.system.Broker, err = s.system.Fleet.Process("kfake-1")
-		return err
+	if errors.Is(err, parts.ErrNoKafka) {
+		return s.startKfake(address, err)
 	}
 	if err != nil {
 		return err
@@ -218,6 +215,18 @@ func (s *session) startBroker(ctx context.Context) error {
 	}
 	s.system.Broker, s.broker = k.Process, k.Version
 	return k.CreateTopic(ctx, s.hosts, services.Topic, services.Partitions)
+}
+
+// startKfake starts the stand-in broker and says so loudly.
+func (s *session) startKfake(address string, why error) error {
+	s.Log("ATTENTION: this runs against kfake, NOT against Apache Kafka: %v", why)
+	c := s.config(services.Config{Role: "kfake", Instance: "kfake-1", Address: address})
+	if err := s.system.Fleet.Start(c); err != nil {
+		return err
+	}
+	p, err := s.system.Fleet.Process(c.Instance)
+	s.system.Broker, s.broker = p, "kfake"
+	return err
 }
 
 // stop ends every process, services first so that they flush.
