@@ -42,7 +42,9 @@ type Gate struct {
 	onset  int64 // end of the last second at which S was noise
 	bad    int64 // since onset
 	units  int64 // since onset
-	recent int64 // end of the last second that spoke against normal
+	peak   float64
+	heal   float64 // the test the other way round: from the worst share so far back to normal
+	recent int64   // end of the last second at which heal was 0
 }
 
 const (
@@ -50,6 +52,8 @@ const (
 	ceiling = 3
 	// noise is a likelihood ratio of 20 to 1: a healthy system wanders so far all the time.
 	noise = 3
+	// healed bounds heal, so that a relapse is noticed soon.
+	healed = 10
 )
 
 // Step takes the counts of the second that ends at end, and returns the level. threshold is the sum at which
@@ -59,18 +63,25 @@ func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minB
 		step := float64(bad)*math.Log(t.P1/t.P0) + float64(units-bad)*math.Log((1-t.P1)/(1-t.P0))
 		g.s = min(max(0, g.s+step), ceiling*threshold)
 		if g.s <= noise {
-			g.bad, g.units, g.onset = 0, 0, end
+			g.bad, g.units, g.onset, g.peak, g.heal = 0, 0, end, 0, 0
 		} else {
 			g.bad += bad
 			g.units += units
-			if step > 0 && bad > 1 {
-				g.recent = end
-			}
+			g.recover(end, units, bad, t)
 		}
 	} else if g.s <= noise {
 		g.onset = end
 	}
 	return g.level(threshold, minBad)
+}
+
+// recover tests whether the share of bad units has fallen from its worst back to normal.
+func (g *Gate) recover(end, units, bad int64, t Test) {
+	g.peak = min(max(g.peak, t.P1, float64(g.bad)/float64(g.units)), 0.98)
+	step := float64(bad)*math.Log(t.P0/g.peak) + float64(units-bad)*math.Log((1-t.P0)/(1-g.peak))
+	if g.heal = min(max(0, g.heal+step), healed); g.heal == 0 {
+		g.recent = end
+	}
 }
 
 func (g *Gate) level(threshold float64, minBad int64) Level {
@@ -86,7 +97,7 @@ func (g *Gate) level(threshold float64, minBad int64) Level {
 // Onset returns the end of the last second before things went wrong.
 func (g *Gate) Onset() int64 { return g.onset }
 
-// LastBad returns the end of the last second that spoke against normal; 0 when none did.
+// LastBad returns the end of the last second at which nothing spoke for recovery; 0 when there was none.
 func (g *Gate) LastBad() int64 { return g.recent }
 
 // Counts returns the units of work, and the bad ones among them, since onset.
@@ -103,4 +114,4 @@ func Threshold(unitsPerSecond float64) float64 {
 func (g *Gate) AtRest() bool { return g.s == 0 }
 
 // Reset closes the gate: an incident is over.
-func (g *Gate) Reset() { g.s, g.bad, g.units = 0, 0, 0 }
+func (g *Gate) Reset() { g.s, g.bad, g.units, g.peak, g.heal = 0, 0, 0, 0, 0 }
