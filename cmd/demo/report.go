@@ -147,7 +147,8 @@ func reportBreakers(w io.Writer, truth replay.Truth, got *output) {
 		} else {
 			line += t.from + " -> " + t.to
 		}
-		if t.requests > 0 {
+		// On the way to half_open there is nothing new to count: time alone has passed.
+		if t.requests > 0 && t.to != "half_open" {
 			line += fmt.Sprintf(", %.0f %% of %s calls failed", t.ratio*100, count(int(t.requests)))
 		}
 		fmt.Fprintf(w, "%s, %s\n", line, after(t.at, truth.Injected))
