@@ -82,6 +82,9 @@ const (
 	// ratio is at least failureFloor with so many standard deviations, one-sided 99.9 %.
 	confidence   = 3.09
 	failureFloor = 0.25
+	// loadConfidence and loadCalls are what the load rule needs to be sure: a chance of a billionth a look.
+	loadConfidence = 5
+	loadCalls      = 50
 	// jitter spreads open times, so that the breakers of one outage do not all turn at once.
 	jitter = 0.2
 
@@ -168,6 +171,8 @@ func (c *Config) settings() engine.Settings {
 				FastWindow:      c.Fast.Duration.Nanoseconds(),
 				FastRatio:       c.Fast.FailureRatio,
 				FastCalls:       uint32(c.Fast.MinimumCalls),
+				LoadConfidence:  loadConfidence,
+				LoadCalls:       loadCalls,
 				CloseRatio:      c.CloseRatio,
 				ProbeCalls:      uint32(c.ProbeCalls),
 				OpenDuration:    c.OpenDuration.Nanoseconds(),

@@ -28,6 +28,8 @@ const (
 	FailureRate
 	// FastFailureRate: the fast rule.
 	FastFailureRate
+	// FailureLoad: the load rule.
+	FailureLoad
 	// OpenElapsed: the open time is over, the calls that start now are verified.
 	OpenElapsed
 	// StillFailing: verified calls fail.
@@ -40,7 +42,7 @@ const (
 
 // String is the reason's name in attributes and events.
 func (r Reason) String() string {
-	return [...]string{"", "failure_rate", "fast_failure_rate", "open_elapsed", "still_failing", "recovered", "forgotten"}[r]
+	return [...]string{"", "failure_rate", "fast_failure_rate", "failure_load", "open_elapsed", "still_failing", "recovered", "forgotten"}[r]
 }
 
 // Transition is one change of state.

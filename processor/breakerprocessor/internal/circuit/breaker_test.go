@@ -18,7 +18,7 @@ func testConfig() *Config {
 	return &Config{
 		Window: 10 * second, FailureRatio: 0.5, MinimumCalls: 5, Confidence: 3.09, FailureFloor: 0.25,
 		FastWindow: 2 * second, FastRatio: 0.9, FastCalls: 20,
-		CloseRatio: 0.1, ProbeCalls: 10,
+		LoadConfidence: 5, LoadCalls: 50, CloseRatio: 0.1, ProbeCalls: 10,
 		OpenDuration: 5 * second, MaxOpenDuration: 300 * second,
 	}
 }
@@ -27,7 +27,7 @@ func testConfig() *Config {
 func calls(n, bad int) Sums {
 	var s Sums
 	for i := range n {
-		one := One(i < bad, false, 1)
+		one := One(i < bad, false, 1, 0)
 		s.Add(&one)
 	}
 	return s
@@ -42,6 +42,12 @@ func TestTransitions(t *testing.T) {
 		Closed:   func() state { return &closed{warm: math.MinInt64, since: math.MinInt64, fence: math.MinInt64} },
 		Open:     func() state { return &open{until: 50 * second} },
 		HalfOpen: func() state { return &halfOpen{} },
+	}
+	// hanging: few of the calls fail, but these take ten times as long as all the others.
+	hanging := func(n, bad int) Sums {
+		s := calls(n, bad)
+		s.Busy, s.BadBusy = int64(n)*11, int64(n)*10
+		return s
 	}
 	tests := map[string]struct {
 		state  func() state
@@ -64,6 +70,12 @@ func TestTransitions(t *testing.T) {
 		"closed, fast: below its ratio":         {begin[Closed], Recent{Window: calls(1000, 17), Fast: calls(20, 17)}, Sums{}, Closed, NoReason},
 		"closed, warming":                       {func() state { return &closed{warm: now + 1} }, fast(1000, 1000), Sums{}, Closed, NoReason},
 		"closed, warm":                          {func() state { return &closed{warm: now} }, fast(1000, 1000), Sums{}, Open, FastFailureRate},
+		"closed, a quarter hangs":               {begin[Closed], Recent{Window: hanging(200, 50)}, Sums{}, Open, FailureLoad},
+		"closed, a quarter hangs of late":       {begin[Closed], Recent{Window: calls(9000, 50), Fast: hanging(200, 50)}, Sums{}, Open, FailureLoad},
+		"closed, a tenth hangs":                 {begin[Closed], Recent{Window: hanging(200, 20)}, Sums{}, Closed, NoReason},
+		"closed, a third hangs, of few":         {begin[Closed], Recent{Window: hanging(49, 16)}, Sums{}, Closed, NoReason},
+		"closed, a quarter fails, none hangs":   {begin[Closed], Recent{Window: calls(200, 50)}, Sums{}, Closed, NoReason},
+		"half_open, a quarter hangs":            {begin[HalfOpen], Recent{}, hanging(200, 50), Open, StillFailing},
 		"open, its time is not over":            {func() state { return &open{until: now + 1} }, fast(1000, 0), Sums{}, Open, NoReason},
 		"open, its time is over":                {func() state { return &open{until: now} }, fast(1000, 1000), Sums{}, HalfOpen, OpenElapsed},
 		"open, over, silence":                   {begin[Open], Recent{}, Sums{}, HalfOpen, OpenElapsed},
@@ -114,7 +126,7 @@ func TestTransitions(t *testing.T) {
 func TestWeights(t *testing.T) {
 	var s Sums
 	for range 3 {
-		one := One(true, true, 4)
+		one := One(true, true, 4, 0)
 		s.Add(&one)
 	}
 	assert.Equal(t, Sums{Calls: 3, Bad: 3, Throttled: 3, Weight: 12 * weightUnit, BadWeight: 12 * weightUnit}, s)
@@ -122,7 +134,7 @@ func TestWeights(t *testing.T) {
 	_, changed := b.Step(0, &Recent{Window: s})
 	assert.False(t, changed)
 
-	good, bad := One(false, false, 1), One(true, false, 100)
+	good, bad := One(false, false, 1, 0), One(true, false, 100, 0)
 	var mixed Sums
 	for range 10 {
 		mixed.Add(&good)
@@ -130,14 +142,25 @@ func TestWeights(t *testing.T) {
 	}
 	assert.InDelta(t, 1000.0/1010, mixed.Ratio(), 1e-12)
 	for _, odd := range []float64{0, -5, 0.5, math.NaN(), math.Inf(-1)} {
-		assert.Equal(t, One(true, false, 1), One(true, false, odd), "weight %v", odd)
+		assert.Equal(t, One(true, false, 1, 0), One(true, false, odd, 0), "weight %v", odd)
 	}
-	huge := One(true, false, math.Inf(1))
+	huge := One(true, false, math.Inf(1), 0)
 	for range 100 {
 		huge.Add(&huge)
 	}
 	assert.Equal(t, Sums{Calls: math.MaxUint32, Bad: math.MaxUint32, Weight: math.MaxInt64, BadWeight: math.MaxInt64}, huge)
 	assert.Equal(t, 1.0, huge.Ratio())
+}
+
+func TestBusy(t *testing.T) {
+	var s Sums
+	assert.Zero(t, s.BusyRatio())
+	for _, one := range []Sums{One(false, false, 1, 30), One(true, false, 1, 90), One(true, false, 1, -5)} {
+		s.Add(&one)
+	}
+	assert.Equal(t, Sums{Calls: 3, Bad: 2, Weight: 3 * weightUnit, BadWeight: 2 * weightUnit, Busy: 120, BadBusy: 90}, s)
+	assert.Equal(t, 0.75, s.BusyRatio())
+	assert.Equal(t, maxBusy, One(true, false, 1, math.MaxInt64).BadBusy)
 }
 
 func TestWilson(t *testing.T) {
@@ -166,7 +189,7 @@ func newObserved(warm int64) *observed { return &observed{Breaker: New(testConfi
 func (o *observed) drive(from, to int64, bad func(at int64) bool) (out []Transition) {
 	for at := from; at < to; at += second / 20 {
 		if bad != nil && at%(second/10) == 0 {
-			if one := One(bad(at), false, 1); o.Call(at, one) {
+			if one := One(bad(at), false, 1, 0); o.Call(at, one) {
 				o.last = append(o.last, lastCall{at, one})
 			}
 		}

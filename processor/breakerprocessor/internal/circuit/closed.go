@@ -30,15 +30,28 @@ func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
 		return Transition{}, false
 	}
 	cfg := b.cfg
-	if r.Fast.Calls >= cfg.FastCalls && r.Fast.Ratio() >= cfg.FastRatio {
+	switch {
+	case r.Fast.Calls >= cfg.FastCalls && r.Fast.Ratio() >= cfg.FastRatio:
 		return b.trip(now, FastFailureRate, r.Fast, c.next(now, cfg.Window))
-	}
-	w := &r.Window
-	if ratio := w.Ratio(); w.Calls >= cfg.MinimumCalls && ratio >= cfg.FailureRatio &&
-		wilson(ratio, w.Calls, cfg.Confidence) >= cfg.FailureFloor {
-		return b.trip(now, FailureRate, *w, c.next(now, cfg.Window))
+	case cfg.failing(&r.Window):
+		return b.trip(now, FailureRate, r.Window, c.next(now, cfg.Window))
+	case cfg.overloaded(&r.Fast, cfg.FastRatio):
+		return b.trip(now, FailureLoad, r.Fast, c.next(now, cfg.Window))
+	case cfg.overloaded(&r.Window, cfg.FailureRatio):
+		return b.trip(now, FailureLoad, r.Window, c.next(now, cfg.Window))
 	}
 	return Transition{}, false
+}
+
+// failing is the slow rule.
+func (cfg *Config) failing(s *Sums) bool {
+	ratio := s.Ratio()
+	return s.Calls >= cfg.MinimumCalls && ratio >= cfg.FailureRatio && wilson(ratio, s.Calls, cfg.Confidence) >= cfg.FailureFloor
+}
+
+// overloaded is the load rule.
+func (cfg *Config) overloaded(s *Sums, share float64) bool {
+	return s.Calls >= cfg.LoadCalls && s.BusyRatio() >= share && wilson(s.Ratio(), s.Calls, cfg.LoadConfidence) >= cfg.CloseRatio
 }
 
 // next is the attempt that opening now would be: one more than the last, less one for each window that it has

@@ -19,6 +19,12 @@ type Config struct {
 	FastWindow int64
 	FastRatio  float64
 	FastCalls  uint32
+	// The load rule opens when bad calls are clearly more than CloseRatio, at LoadConfidence standard deviations
+	// of at least LoadCalls, and took FailureRatio of the time spent in calls in Window, or FastRatio in
+	// FastWindow. It is for the callee that answers all it can and lets the rest hang: few of the calls, most
+	// of what is in flight.
+	LoadConfidence float64
+	LoadCalls      uint32
 	// A verification closes below CloseRatio bad of at least ProbeCalls observed calls.
 	CloseRatio float64
 	ProbeCalls uint32

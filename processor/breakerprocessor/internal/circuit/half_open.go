@@ -39,7 +39,7 @@ func (h *halfOpen) step(b *Breaker, now int64, _ *Recent) (Transition, bool) {
 		return Transition{}, false
 	}
 	ratio := h.seen.Ratio()
-	if ratio >= cfg.FailureRatio {
+	if ratio >= cfg.FailureRatio || cfg.overloaded(&h.seen, cfg.FailureRatio) {
 		return b.trip(now, StillFailing, h.seen, uint8(min(int(h.attempt)+1, math.MaxUint8)))
 	}
 	if now-h.round < cfg.Window {

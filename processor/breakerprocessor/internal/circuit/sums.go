@@ -11,12 +11,17 @@ const weightUnit = 256
 // maxWeight bounds one call's weight, so that a window of them stays within int64.
 const maxWeight = int64(1) << 40
 
+// maxBusy bounds one call's duration likewise: an hour.
+const maxBusy = int64(3600e9)
+
 // Sums is what a number of calls came to. Integers: their sum does not depend on the order of arrival.
 type Sums struct {
 	// Calls and Bad count observed calls; Throttled is the part of Bad that was refused for want of capacity.
 	Calls, Bad, Throttled uint32
 	// Weight and BadWeight count what the observed calls stand for (head sampling), in 1/256 of a call.
 	Weight, BadWeight int64
+	// Busy and BadBusy are how long the calls took, in nanoseconds added up.
+	Busy, BadBusy int64
 }
 
 // Add adds other to s. Counts saturate.
@@ -26,6 +31,8 @@ func (s *Sums) Add(other *Sums) {
 	s.Throttled = saturate(s.Throttled, other.Throttled)
 	s.Weight = saturate64(s.Weight, other.Weight)
 	s.BadWeight = saturate64(s.BadWeight, other.BadWeight)
+	s.Busy = saturate64(s.Busy, other.Busy)
+	s.BadBusy = saturate64(s.BadBusy, other.BadBusy)
 }
 
 // Ratio is the share of bad calls, 0..1, by what the calls stand for; 0 without calls. Correctly rounded up
@@ -37,15 +44,26 @@ func (s *Sums) Ratio() float64 {
 	return float64(s.BadWeight) / float64(s.Weight)
 }
 
-// One is the sums of one call that stands for weight calls; a weight below 1, or none at all, counts as 1.
-func One(bad, throttled bool, weight float64) Sums {
+// BusyRatio is the share of the time spent in calls, 0..1, that was spent in bad ones: by Little's law, how much
+// of what is in flight at any moment will come to nothing.
+func (s *Sums) BusyRatio() float64 {
+	if s.Busy == 0 {
+		return 0
+	}
+	return float64(s.BadBusy) / float64(s.Busy)
+}
+
+// One is the sums of one call that stands for weight calls and took busy nanoseconds; a weight below 1, or none
+// at all, counts as 1.
+func One(bad, throttled bool, weight float64, busy int64) Sums {
 	w := int64(weightUnit)
 	if weight > 1 {
 		w = int64(math.Min(math.Round(weight*weightUnit), float64(maxWeight)))
 	}
-	s := Sums{Calls: 1, Weight: w}
+	busy = min(max(busy, 0), maxBusy)
+	s := Sums{Calls: 1, Weight: w, Busy: busy}
 	if bad {
-		s.Bad, s.BadWeight = 1, w
+		s.Bad, s.BadWeight, s.BadBusy = 1, w, busy
 	}
 	if throttled {
 		s.Throttled = 1

@@ -104,6 +104,8 @@ func explain(cfg *circuit.Config, last, because circuit.Transition) string {
 		return fmt.Sprintf("%s within %v", counted, seconds(cfg.Window))
 	case circuit.FastFailureRate:
 		return fmt.Sprintf("%s within %v", counted, seconds(cfg.FastWindow))
+	case circuit.FailureLoad:
+		return fmt.Sprintf("%s, and these took %s of the time spent in calls", counted, percent(ev.BusyRatio()))
 	case circuit.OpenElapsed:
 		return fmt.Sprintf("calls that start from now on are verified, after it was open because %s", counted)
 	case circuit.StillFailing:

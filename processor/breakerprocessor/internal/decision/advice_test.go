@@ -21,8 +21,10 @@ var (
 	bad  = circuit.Sums{Calls: 40, Bad: 38, Weight: 40, BadWeight: 38}
 	good = circuit.Sums{Calls: 1000, Bad: 1, Throttled: 1, Weight: 1000, BadWeight: 1}
 
-	opened   = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FastFailureRate, At: 7, Until: 12, Evidence: bad}
-	slow     = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FailureRate, At: 7, Until: 12, Evidence: bad}
+	opened = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FastFailureRate, At: 7, Until: 12, Evidence: bad}
+	slow   = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FailureRate, At: 7, Until: 12, Evidence: bad}
+	hangs  = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FailureLoad, At: 7, Until: 12,
+		Evidence: circuit.Sums{Calls: 200, Bad: 50, Weight: 200, BadWeight: 50, Busy: 1000, BadBusy: 970}}
 	elapsed  = circuit.Transition{From: circuit.Open, To: circuit.HalfOpen, Reason: circuit.OpenElapsed, At: 12}
 	reopened = circuit.Transition{From: circuit.HalfOpen, To: circuit.Open, Reason: circuit.StillFailing, At: 13, Until: 23, Evidence: bad, Attempt: 1}
 	closed   = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Recovered, At: 22, Evidence: good}
@@ -36,6 +38,7 @@ func TestChanges(t *testing.T) {
 	}{
 		"fast":      {opened, opened, Reject, "fast_failure_rate", "fast_failure_rate", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed within 2s."},
 		"slow":      {slow, slow, Reject, "failure_rate", "failure_rate", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed within 10s."},
+		"hangs":     {hangs, hangs, Reject, "failure_load", "failure_load", "Breaker orders->postgresql/shop is open: 25 % of 200 calls failed, and these took 97 % of the time spent in calls."},
 		"half open": {elapsed, opened, Probe, "fast_failure_rate", "open_elapsed", "Breaker orders->postgresql/shop is half open: calls that start from now on are verified, after it was open because 95 % of 40 calls failed."},
 		"reopened":  {reopened, reopened, Reject, "still_failing", "still_failing", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed while it was verified."},
 		"recovered": {closed, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: only <1 % of 1000 calls failed (1 throttled) while it was verified."},

@@ -197,7 +197,7 @@ func (t *Table) count(e *Edge, c *call.Call, at int64) Result {
 		return Late
 	}
 	bad := c.Outcome.Bad()
-	one := circuit.One(bad, c.Outcome == call.Throttled, c.Weight)
+	one := circuit.One(bad, c.Outcome == call.Throttled, c.Weight, c.Duration())
 	if !e.Breaker.Call(c.Start, one) {
 		return Stale
 	}
