@@ -8,10 +8,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -78,7 +80,8 @@ func (f *Fleet) Process(instance string) (*Process, error) {
 // Deploy restarts every instance of role with another version, one after the
 // other.
 func (f *Fleet) Deploy(role, version string) error {
-	for instance, c := range f.configs {
+	for _, instance := range slices.Sorted(maps.Keys(f.configs)) {
+		c := f.configs[instance]
 		if c.Role != role {
 			continue
 		}
