@@ -124,6 +124,12 @@ func (s *Series) roll(k int64, taint Taint) {
 	}
 }
 
+// Rewind gives up the recent cells: the clock was wrong, and times before them come next. What is normal stays.
+func (s *Series) Rewind() {
+	s.recent, s.young, s.waiting = [Recent]Cell{}, window.Histogram{}, window.Histogram{}
+	s.cell = 0
+}
+
 // Window adds up the recent cells that overlap [from, to).
 func (s *Series) Window(from, to int64) Cell {
 	var sum Cell

@@ -92,11 +92,13 @@ type Engine struct {
 	now       int64 // end of the second being analysed
 	units     int64 // units of work so far
 	evictedAt int64
+	lastBad   int64 // the latest of all gates
 	roles     map[graph.NodeID]Role
 	root      graph.NodeID // of the open incident
 
-	serial   uint32   // of the span whose callees are being counted
-	sources  []source // of the batch at hand
+	serial   uint32      // of the span whose callees are being counted
+	batch    *call.Batch // at hand
+	sources  []source    // of its resources
 	counts   Counts
 	onChange func(incident.Incident)
 	visit    func(trace.ID, []trace.Span)
@@ -105,9 +107,10 @@ type Engine struct {
 
 // source is who emitted the calls of a resource.
 type source struct {
+	key      uint64
 	node     graph.NodeID
 	instance graph.InstanceID
-	key      uint64
+	known    bool
 }
 
 // New makes an engine. onChange is told of every incident that opens, changes or ends.
@@ -128,10 +131,11 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 
 // Learn takes a batch of calls. For every call that is hurt in an open incident it appends a Mark to marks.
 func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
-	e.sources = e.sources[:0]
+	e.batch, e.sources = b, e.sources[:0]
 	for i := range b.Resources {
-		e.sources = append(e.sources, e.source(&b.Resources[i]))
+		e.sources = append(e.sources, source{key: b.Resources[i].Key()})
 	}
+	defer func() { e.batch, e.sources = nil, e.sources[:0] }()
 	for i := range b.Calls {
 		c := &b.Calls[i]
 		op := e.learn(c)
@@ -142,25 +146,33 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	return marks
 }
 
-// source resolves a resource; its node is looked up at the first call, when a time is known.
-func (e *Engine) source(r *call.Resource) source {
-	key := r.Key()
-	n := e.graph.Node(key, call.NodeService, e.clock.Head(), func() string { return r.Node() })
-	if n == 0 {
-		return source{key: key}
+// source returns who emitted a call that counts at time at.
+func (e *Engine) source(resource int32, at int64) *source {
+	s := &e.sources[resource]
+	if s.known {
+		e.graph.Touch(s.node, s.instance, at)
+		return s
 	}
-	return source{node: n, key: key, instance: e.graph.Instance(n, instanceKey(r), e.clock.Head(), r)}
+	s.known = true
+	r := &e.batch.Resources[resource]
+	if s.node = e.graph.Node(s.key, call.NodeService, at, func() string { return r.Node() }); s.node != 0 {
+		s.instance = e.graph.Instance(s.node, instanceKey(r), at, r)
+	}
+	return s
 }
 
 // learn files one call; it returns the call's operation, 0 when there is no room for it.
 func (e *Engine) learn(c *call.Call) graph.OpID {
-	src := e.sources[c.Resource]
+	head := e.clock.Head()
+	at, placement := e.clock.Observe(c.End, e.sources[c.Resource].key)
+	if placement == watermark.Rebased {
+		e.rebased(e.clock.Head() - head)
+	}
+	src := e.source(c.Resource, at)
 	if src.node == 0 {
 		e.counts.Unplaced++
 		return 0
 	}
-	head := e.clock.Head()
-	at, placement := e.clock.Observe(c.End, src.key)
 	op := e.op(src.node, c, at)
 	switch placement {
 	case watermark.Late:
@@ -170,9 +182,6 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 		e.counts.Future++
 	case watermark.Rebased:
 		e.counts.Rebased++
-		if e.clock.Head() < head {
-			e.rewind()
-		}
 	case watermark.OnTime:
 	}
 	if op == 0 {
@@ -215,14 +224,13 @@ func (e *Engine) Idle() {
 	e.table.Expire(e.clock.Mark()+e.set.Quiet+2*second, e.visit, e.tick)
 }
 
-// rewind voids what belongs to a time that turned out wrong. Graph and baselines stay.
-func (e *Engine) rewind() {
-	e.table.Clear(func(trace.ID, []trace.Span) {})
-	e.ledger.Reset()
-	e.now = 0
-	e.touched = e.touched[:0]
-	for i := range e.ops {
-		e.ops[i].entry = entryStats{}
+// rebased takes account of a jump of the clock. Nothing was seen in the time that it leapt over.
+func (e *Engine) rebased(by int64) {
+	if e.firstTick != 0 {
+		e.firstTick += by
+	}
+	if by < 0 {
+		e.rewind()
 	}
 }
 

@@ -62,9 +62,7 @@ func (e *Engine) moves(root graph.NodeID, impacted []string, from, to int64) str
 	}
 	add(root)
 	for _, name := range impacted {
-		if n := e.graph.Find(name); n != 0 {
-			add(n)
-		}
+		e.graph.Named(name, add)
 	}
 	if len(moves) == 0 {
 		return ""

@@ -37,13 +37,9 @@ func (e *Engine) publish(in *incident.Incident) {
 	}
 	e.roles = make(map[graph.NodeID]Role, len(in.Verdict.Impacted)+1)
 	for _, name := range in.Verdict.Impacted {
-		if n := e.graph.Find(name); n != 0 {
-			e.roles[n] = Symptom
-		}
+		e.graph.Named(name, func(n graph.NodeID) { e.roles[n] = Symptom })
 	}
-	if n := e.graph.Find(in.Verdict.Root); n != 0 {
-		e.roles[n] = RootCause
-	}
+	e.graph.Named(in.Verdict.Root, func(n graph.NodeID) { e.roles[n] = RootCause })
 }
 
 // mark appends a Mark when call c is hurt and its component is part of the incident, or when it is the root

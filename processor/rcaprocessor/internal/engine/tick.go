@@ -6,7 +6,6 @@ package engine
 import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
-	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
@@ -27,16 +26,7 @@ func (e *Engine) endSecond(end int64) {
 		e.stepIncident(end, alarm)
 	}
 	if end-e.evictedAt >= evictEvery {
-		e.evictedAt = end
-		e.graph.Evict(end-e.set.IdleAfter, func(op graph.OpID) {
-			if int(op) < len(e.ops) {
-				e.ops[op] = opStats{}
-			}
-		}, func(i graph.InstanceID) {
-			if int(i) < len(e.instances) {
-				e.instances[i] = instanceStats{}
-			}
-		})
+		e.evict(end)
 	}
 }
 
@@ -82,6 +72,8 @@ func (e *Engine) stepGates(end int64) alarm {
 		}
 	}
 	e.touched = rest
+	e.lastBad = max(e.lastBad, a.lastBad) // a gate that has come to rest meanwhile is not asked
+	a.lastBad = e.lastBad
 	return a
 }
 

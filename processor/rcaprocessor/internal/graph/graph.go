@@ -127,7 +127,7 @@ func (g *Graph) Node(key uint64, kind call.NodeKind, at int64, name func() strin
 		id = NodeID(len(g.nodes))
 		g.nodes = append(g.nodes, Node{})
 	}
-	g.nodes[id] = Node{Kind: kind, Name: name(), LastSeen: at, key: key}
+	g.nodes[id] = Node{Kind: kind, Name: clone(name()), LastSeen: at, key: key}
 	g.byKey[key] = uint32(id)
 	return id
 }
@@ -154,7 +154,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 			return 0
 		}
 	} else {
-		label = name()
+		label = clone(name())
 	}
 	g.nodes[node].ops++
 	var id OpID
@@ -197,6 +197,18 @@ func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) In
 	return id
 }
 
+// Touch notes that calls of node and instance were seen.
+func (g *Graph) Touch(node NodeID, instance InstanceID, at int64) {
+	if n := &g.nodes[node]; at > n.LastSeen {
+		n.LastSeen = at
+	}
+	if in := &g.instances[instance]; at > in.LastSeen {
+		in.LastSeen = at
+	} else if at < in.FirstSeen {
+		in.FirstSeen = at
+	}
+}
+
 // Connect notes that from calls to; it returns false when the graph holds its most edges already.
 func (g *Graph) Connect(from, to NodeID, at int64) bool {
 	if from == 0 || to == 0 || from == to {
@@ -229,14 +241,13 @@ func (g *Graph) Size() (nodes, ops, edges int) {
 	return len(g.nodes) - 1 - len(g.freeNodes), len(g.ops) - 1 - len(g.freeOps), len(g.edges)
 }
 
-// Find returns the node of a name, 0 when there is none. It looks through all of them.
-func (g *Graph) Find(name string) NodeID {
+// Named calls yield for every node of a name: a service and its address often share one. It looks through all nodes.
+func (g *Graph) Named(name string, yield func(NodeID)) {
 	for i := range g.nodes {
-		if g.nodes[i].Name == name && i > 0 {
-			return NodeID(i)
+		if g.nodes[i].key != 0 && g.nodes[i].Name == name {
+			yield(NodeID(i))
 		}
 	}
-	return 0
 }
 
 // Edges calls yield for every edge, in no order.

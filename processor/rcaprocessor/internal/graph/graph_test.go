@@ -37,6 +37,11 @@ func replica(g *Graph, n NodeID, name, version string, at int64) InstanceID {
 	return g.Instance(n, o.Key(), at, &call.Resource{Instance: name, Version: version})
 }
 
+func find(g *Graph, name string) (found []NodeID) {
+	g.Named(name, func(n NodeID) { found = append(found, n) })
+	return found
+}
+
 func TestHandlesAreStable(t *testing.T) {
 	g := New(roomy)
 	a, db := service(g, "a", 1), node(g, call.NodeDatabase, "db", 1)
@@ -58,9 +63,10 @@ func TestHandlesAreStable(t *testing.T) {
 	in := g.InstanceAt(i1)
 	assert.Equal(t, [2]int64{2, 5}, [2]int64{in.FirstSeen, in.LastSeen}, "late spans widen what was seen")
 	assert.Equal(t, "1 v1", in.Name+" "+in.Version)
-	assert.Equal(t, a, g.Find("a"))
-	assert.Zero(t, g.Find("b"))
-	assert.Zero(t, g.Find(""), "no handle is none's")
+	address := node(g, call.NodeExternal, "a", 1)
+	assert.Equal(t, []NodeID{a, address}, find(g, "a"))
+	assert.Empty(t, find(g, "b"))
+	assert.Empty(t, find(g, ""), "none has no name")
 	p := call.Peer{Kind: call.NodeService, Name: "a"}
 	assert.Equal(t, a, g.Lookup(p.Key()))
 }

@@ -115,6 +115,15 @@ func (k *Keeper) Step(o Observation) *Incident {
 	return nil
 }
 
+// Rewind tells the Keeper that the clock was wrong and has been set back to now.
+func (k *Keeper) Rewind(now int64) {
+	k.alarm, k.leading, k.last = 0, "", nil
+	if in := k.open; in != nil {
+		in.Onset, in.Detected = min(in.Onset, now), min(in.Detected, now)
+		in.Seen, in.Changed = min(in.Seen, now), min(in.Changed, now)
+	}
+}
+
 func (k *Keeper) mayOpen(o Observation) *Incident {
 	if !o.Alarm {
 		k.alarm, k.leading = 0, ""

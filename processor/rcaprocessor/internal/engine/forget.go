@@ -1,0 +1,70 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"slices"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+)
+
+// leastIdle is how long handles are kept at the least: what a verdict looks back at must still have its name.
+const leastIdle = 2 * ledgerSeconds * second
+
+// evict forgets what has been idle, and all that is kept under a handle that became free.
+func (e *Engine) evict(end int64) {
+	e.evictedAt = end
+	nodes := 0
+	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
+		nodes++
+		delete(e.roles, n)
+		if int(n) < len(e.nodes) {
+			e.nodes[n] = nodeStats{}
+		}
+	}, func(op graph.OpID) {
+		if int(op) < len(e.ops) {
+			e.ops[op] = opStats{}
+		}
+	}, func(i graph.InstanceID) {
+		if int(i) < len(e.instances) {
+			e.instances[i] = instanceStats{}
+		}
+	})
+	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
+	for i := range e.sources { // of a batch that is still being read
+		e.sources[i].known = false
+	}
+	if nodes == 0 {
+		return
+	}
+	for i := range e.ops {
+		for k := range e.ops[i].awaits {
+			if a := &e.ops[i].awaits[k]; a.node != 0 && e.graph.NodeAt(a.node).Kind == call.NodeUnknown {
+				*a = await{}
+			}
+		}
+	}
+}
+
+// rewind voids what belongs to a time that turned out wrong: the clock was set back by this much. The graph, and
+// what is known to be normal, stay.
+func (e *Engine) rewind() {
+	e.table.Clear(func(trace.ID, []trace.Span) {})
+	e.ledger.Reset()
+	head := e.clock.Head()
+	e.now, e.evictedAt, e.lastBad = 0, head, 0
+	e.touched = e.touched[:0]
+	clear(e.taints[:])
+	for i := range e.ops {
+		st := &e.ops[i]
+		st.total.Rewind()
+		st.own.Rewind()
+		st.entry = entryStats{}
+	}
+	clear(e.instances)
+	e.graph.Rewind(head)
+	e.keeper.Rewind(head)
+}
