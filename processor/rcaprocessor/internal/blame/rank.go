@@ -41,18 +41,14 @@ type Candidate struct {
 	Waiting  int64   // units of work among Units that stood in line for it and never got to it
 	Path     Path    // the way that most of them took
 	Entry    graph.OpID
-	Instance graph.InstanceID // where nearly all began, 0 when several share them
+	Replicas map[graph.InstanceID]int64 // units of work by the replica that they began at, 0 where that is not known
 	Support  Support
 	Exemplar trace.ID
 	Span     uint64
 }
 
-const (
-	// waitsFor: a component takes over those who stood in line for it when its own record strays at least so far.
-	waitsFor = 0.3
-	// oneInstance is the share of units that makes one instance the culprit.
-	oneInstance = 0.9
-)
+// waitsFor: a component takes over those who stood in line for it when its own record strays at least so far.
+const waitsFor = 0.3
 
 type tally struct {
 	units, waiting, weight int64
@@ -68,7 +64,6 @@ type tally struct {
 type Names interface {
 	NodeName(graph.NodeID) string
 	OpName(graph.OpID) string
-	InstanceName(graph.InstanceID) string
 }
 
 // Window is the rows of a stretch of time, and how many seconds long it is.
@@ -109,10 +104,7 @@ func Rank(now, before Window, support func(graph.NodeID) Support, names Names) [
 			return slices.CompareFunc(a[:], b[:], func(x, y graph.NodeID) int { return byName(names.NodeName, x, y) })
 		})
 		c.Entry = most(t.entries, func(a, b graph.OpID) int { return byName(names.OpName, a, b) })
-		i := most(t.instances, func(a, b graph.InstanceID) int { return byName(names.InstanceName, a, b) })
-		if float64(t.instances[i]) >= oneInstance*float64(t.units) {
-			c.Instance = i
-		}
+		c.Replicas = t.instances
 		c.Exemplar, c.Span = t.exemplar.Exemplar, t.exemplar.Span
 		out = append(out, c)
 	}

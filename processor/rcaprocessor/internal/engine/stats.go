@@ -61,7 +61,7 @@ type moment struct {
 type instanceStats struct {
 	cells [baseline.Recent]instanceCell
 	cell  int64
-	total int64
+	last  int64 // when it was seen last
 }
 
 type instanceCell struct{ calls, bad uint32 }
@@ -70,7 +70,7 @@ func (s *instanceStats) observe(at int64, bad bool) {
 	s.advance(at)
 	c := &s.cells[baseline.CellOf(at)%baseline.Recent]
 	c.calls++
-	s.total++
+	s.last = at
 	if bad {
 		c.bad++
 	}

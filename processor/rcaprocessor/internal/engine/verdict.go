@@ -119,38 +119,56 @@ func normal(s *baseline.Series) int64 {
 	return c.Typical()
 }
 
+// standsOut is the share of a service's hurt units of work that makes one replica, or one version, the culprit.
+const standsOut = 0.9
+
 // contrast says whether one instance, or one version, of a guilty service stands out from the others.
 func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version string) {
 	if e.graph.NodeAt(c.Node).Kind != call.NodeService {
 		return "", ""
 	}
-	guilty, others := c.Instance, []graph.InstanceID(nil)
+	replicas := e.replicas(c.Node, from-recentSpan)
+	units := c.Replicas
+	if i := e.silent(replicas, from, to); i != 0 && units[0] > 0 {
+		units = map[graph.InstanceID]int64{i: c.Units} // calls that were not answered do not say by whom
+	}
+	byVersion := map[string]int64{}
+	versions, peers := map[string]bool{}, 0
+	for _, i := range replicas {
+		in := e.graph.InstanceAt(i)
+		versions[in.Version] = true
+		byVersion[in.Version] += units[i]
+	}
+	for v, n := range byVersion {
+		if len(versions) > 1 && float64(n) >= standsOut*float64(c.Units) {
+			version = v
+		}
+	}
+	for _, i := range replicas {
+		in := e.graph.InstanceAt(i)
+		if len(versions) > 1 && version != "" && in.Version != version || e.instances[i].last < from && units[i] == 0 {
+			continue
+		}
+		peers++
+		if float64(units[i]) >= standsOut*float64(c.Units) {
+			instance = in.Name
+		}
+	}
+	if peers < 2 {
+		instance = ""
+	}
+	return instance, version
+}
+
+// replicas returns the replicas of a node that took calls since.
+func (e *Engine) replicas(n graph.NodeID, since int64) []graph.InstanceID {
+	var out []graph.InstanceID
 	for i := 1; i < len(e.instances); i++ {
-		in := e.graph.InstanceAt(graph.InstanceID(i))
-		if in.Node == c.Node && in.LastSeen >= from-recentSpan {
-			others = append(others, graph.InstanceID(i))
+		if e.graph.InstanceAt(graph.InstanceID(i)).Node == n && e.instances[i].last >= since {
+			out = append(out, graph.InstanceID(i))
 		}
 	}
-	if len(others) < 2 {
-		return "", ""
-	}
-	if guilty == 0 {
-		guilty = e.silent(others, from, to)
-	}
-	if guilty == 0 {
-		return "", ""
-	}
-	g := e.graph.InstanceAt(guilty)
-	unique := true // is it the only one of its version?
-	for _, i := range others {
-		if in := e.graph.InstanceAt(i); i != guilty && in.Version == g.Version {
-			unique = false
-		}
-	}
-	if unique {
-		version = g.Version
-	}
-	return g.Name, version
+	return out
 }
 
 const recentSpan = (baseline.Recent - 2) * baseline.CellWidth
@@ -197,7 +215,7 @@ func kindName(k call.NodeKind) string {
 	return incident.Unknown
 }
 
-// NodeName, OpName and InstanceName make the engine blame.Names.
+// NodeName and OpName make the engine blame.Names.
 
 // NodeName returns a node's name.
 func (e *Engine) NodeName(n graph.NodeID) string { return e.graph.NodeAt(n).Name }
@@ -206,12 +224,6 @@ func (e *Engine) NodeName(n graph.NodeID) string { return e.graph.NodeAt(n).Name
 func (e *Engine) OpName(op graph.OpID) string {
 	o := e.graph.OpAt(op)
 	return e.NodeName(o.Node) + " " + o.Name
-}
-
-// InstanceName returns a replica's name.
-func (e *Engine) InstanceName(i graph.InstanceID) string {
-	in := e.graph.InstanceAt(i)
-	return in.Name + " " + in.Version
 }
 
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }
