@@ -162,6 +162,12 @@ var messagePatterns = newPatterns([]pattern{
 	{"breaker is open", classRejected},
 	{"circuit is open", classRejected},
 
+	// Go's http.Client.Timeout ends a request either way; a context's end says "context canceled".
+	{"net/http: request canceled", classTimeout},
+	{"client.timeout exceeded", classTimeout},
+	// Before the words about connections: a caller that gives up while connecting says both.
+	{"context canceled", classCancelled},
+	{"operation was canceled", classCancelled},
 	{"deadline exceeded", classTimeout},
 	{"timeout", classTimeout},
 	{"timed out", classTimeout},
@@ -215,9 +221,8 @@ var messagePatterns = newPatterns([]pattern{
 	{"shutting down", classUnreachable},
 	{"the database system is", classUnreachable},
 
-	{"context canceled", classCancelled},
-	{"operation was canceled", classCancelled},
 	{"was cancelled", classCancelled},
+	{"was canceled", classCancelled},
 	{"was aborted", classCancelled},
 })
 

@@ -128,7 +128,7 @@ func vendorVerdict(system string, c *code) (v verdict, ok bool) {
 			return mysqlVerdict(n)
 		}
 	case "microsoft.sql_server", "azure.sql":
-		if isInt {
+		if isInt && !strings.HasPrefix(c.text, "0") { // SQLSTATE 08001 does, a number never
 			return sqlServerVerdict(n)
 		}
 	case "elasticsearch", "opensearch", "azure.cosmosdb", "couchdb", "aws.dynamodb", "influxdb":

@@ -56,7 +56,7 @@ func TestDatabase(t *testing.T) {
 		{
 			"java JDBC, new names, schema beside the database",
 			shape{kind: client, name: "SELECT shop.stock", attrs: attrs{
-				"db.system.name": "postgresql", "db.namespace": "shop|public", "db.query.summary": "SELECT stock", "db.query.text": "select n from stock where id = ?",
+				"db.system.name": "postgresql", "db.namespace": "shop|public", "db.query.summary": "select stock", "db.query.text": "select n from stock where id = ?",
 				"server.address": "pg", "server.port": 5432, "db.response.status_code": "57014", "error.type": "org.postgresql.util.PSQLException",
 			}, status: bad},
 			want{protocol: ProtocolDatabase, kind: NodeDatabase, peer: "postgresql/shop", operation: "SELECT stock", outcome: Fail, reason: ReasonTimeout, errorType: "57014"},
@@ -214,5 +214,15 @@ func TestReadStatement(t *testing.T) {
 	} {
 		verb, table := readStatement(statement)
 		require.Equal(t, want, [2]string{verb, table}, statement)
+	}
+}
+
+func TestDatabaseSystems(t *testing.T) {
+	for former, now := range map[string]string{
+		"postgres": "postgresql", "mssql": "microsoft.sql_server", "oracle": "oracle.db", "db2": "ibm.db2", "dynamodb": "aws.dynamodb", "redshift": "aws.redshift",
+		"cosmosdb": "azure.cosmosdb", "spanner": "gcp.spanner", "hanadb": "sap.hana", "h2": "h2database", "redis": "redis", "mysql": "mysql", "my.own": "my.own",
+	} {
+		require.Equal(t, now, databaseSystem(former))
+		require.Equal(t, now, databaseSystem(now), "new names stay")
 	}
 }

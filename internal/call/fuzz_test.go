@@ -16,7 +16,7 @@ import (
 // changed as the input's bytes say.
 func FuzzRead(f *testing.F) {
 	var marshal ptrace.ProtoMarshaler
-	seed, err := marshal.MarshalTraces(mixedTraces(10, 2))
+	seed, err := marshal.MarshalTraces(mixedTraces(5, 2))
 	require.NoError(f, err)
 	f.Add(seed, []byte{})
 	f.Add(seed, []byte("\x00\x10\x21\x32\x43\x54\x65\x76"))

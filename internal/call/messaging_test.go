@@ -144,3 +144,16 @@ func TestMixedTrace(t *testing.T) {
 	}
 	require.NotEqual(t, db, topic)
 }
+
+func TestMessagingVerbs(t *testing.T) {
+	for operation, want := range map[string]string{
+		"publish": "send", "send": "send", "poll": "receive", "receive": "receive", "deliver": "process", "process": "process", "ack": "settle", "settle": "settle", "create": "create",
+	} {
+		for _, key := range []string{"messaging.operation.type", "messaging.operation", "messaging.operation.name"} {
+			c := shape{kind: client, attrs: attrs{"messaging.system": "kafka", key: operation}}.read(t)
+			require.Equal(t, want, c.Operation.Verb, "%s=%s", key, operation)
+			require.Equal(t, RoleClient, c.Role)
+			require.Equal(t, NodeMessaging, c.Peer.Kind)
+		}
+	}
+}

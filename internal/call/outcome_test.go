@@ -65,7 +65,7 @@ func TestMessages(t *testing.T) {
 	for want, messages := range map[verdict][]string{
 		failedTimeout: {
 			"context deadline exceeded", `Get "http://a/b": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`, "dial tcp 10.0.0.1:80: i/o timeout", "Read timed out",
-			"redis: connection pool timeout", "ERROR: canceling statement due to statement timeout", "ERROR: x (SQLSTATE 57014)", "call TIMED OUT",
+			"net/http: request canceled", "net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "redis: connection pool timeout", "ERROR: canceling statement due to statement timeout", "ERROR: x (SQLSTATE 57014)", "call TIMED OUT",
 		},
 		unreachable: {
 			"dial tcp 10.0.0.1:80: connect: connection refused", "read: connection reset by peer", "lookup x: no such host", "EOF", `Get "http://timeout/": EOF`, "unexpected EOF", "write: broken pipe",
@@ -74,7 +74,7 @@ func TestMessages(t *testing.T) {
 		},
 		throttled:    {"FATAL: sorry, too many clients already", "Rate exceeded"},
 		saturated:    {"FATAL: sorry, too many clients already (SQLSTATE 53300)"},
-		cancelled:    {"context canceled", `Get "http://a/": context canceled`},
+		cancelled:    {"failed to connect to `user=u database=d`: 10.0.0.1:5432 (pg): dial error: dial tcp 10.0.0.1:5432: operation was canceled", "the task was cancelled", "context canceled", `Get "http://a/": context canceled`},
 		rejectedCall: {"circuit breaker is open", "Breaker is open", "short-circuited and fallback failed"},
 		callersFault: {"redis: nil", "sql: no rows in result set", "ERROR: dup (SQLSTATE 23505)"},
 		failed:       {"", "boom", "Internal Server Error", "no stock"},
@@ -150,5 +150,27 @@ func TestSQLStates(t *testing.T) {
 	for _, none := range []string{"", "0", "ERROR", "abcde", "4260", "426011", "HY000"} {
 		_, ok := sqlStateVerdict(none)
 		require.False(t, ok, none)
+	}
+}
+
+func TestVendorCodes(t *testing.T) {
+	for system, codes := range map[string]map[any]verdict{
+		"mysql": {
+			1040: saturated, 1205: failedTimeout, 2013: unreachable, "2002": unreachable, 1290: failed, 1062: callersFault, "08S01": unreachable, "23000": callersFault, 0: failed,
+		},
+		"mariadb": {"1969": failedTimeout},
+		"mssql": {
+			-2: failedTimeout, "1222": failedTimeout, 40501: saturated, "10928": saturated, 4060: unreachable, "40613": unreachable, 9002: failed, 2627: callersFault, 0: failed, "08001": unreachable,
+		},
+		"mongodb":       {50: failedTimeout, 91: unreachable, 14031: failed, "11000": callersFault, 0: failed, "x": failed},
+		"redis":         {"OOM": saturated, "CLUSTERDOWN Hash slot": unreachable, "READONLY": failed, "WRONGTYPE": callersFault, "ERR": failed},
+		"elasticsearch": {429: throttled, "503": failed, "404": callersFault, 200: failed},
+		"cassandra":     {"0x1000": failed},
+		"postgresql":    {"0": failed, 57014: failedTimeout, 53300: saturated, 23505: callersFault, "08006": unreachable},
+	} {
+		for code, want := range codes {
+			c := shape{kind: client, status: ptrace.StatusCodeError, attrs: attrs{"db.system": system, "db.response.status_code": code}}.read(t)
+			require.Equal(t, want, verdict{c.Outcome, c.Reason}, "%s %v", system, code)
+		}
 	}
 }

@@ -53,6 +53,28 @@ func TestReadPlace(t *testing.T) {
 	require.Empty(t, b.Calls)
 }
 
+// TestSpansAreReadApart: nothing of one span is found on the next.
+func TestSpansAreReadApart(t *testing.T) {
+	td := mixedTraces(5, 1)
+	spans := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
+	for i := range 5 {
+		_, span := shape{kind: client, name: "bare"}.traces(t)
+		span.MoveTo(spans.AppendEmpty())
+		spans.At(i).CopyTo(spans.AppendEmpty())
+	}
+	var b Batch
+	b.Read(td)
+	require.Len(t, b.Calls, 15)
+	for i := range b.Calls[5:] {
+		if c := b.Calls[5+i]; i%2 == 0 {
+			require.Equal(t, Call{
+				TraceID: c.TraceID, SpanID: 2, ParentID: 1, HasParent: true, Start: 1_000, End: 3_000, Span: int32(5 + i), Role: RoleClient, Weight: 1,
+				Operation: Operation{Target: "bare"},
+			}, c)
+		}
+	}
+}
+
 func TestSkips(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(ptrace.Span)
