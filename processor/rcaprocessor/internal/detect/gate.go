@@ -39,13 +39,14 @@ func SlowTest(normal float64) Test {
 // time at which S last was noise as the estimate of the onset (Page 1954; Moustakides 1986 for its optimality).
 type Gate struct {
 	s      float64
-	onset  int64 // end of the last second at which S was noise
-	bad    int64 // since onset
-	units  int64 // since onset
-	peak   float64
-	heal   float64 // the test the other way round: from the worst share so far back to normal
+	onset  int64   // end of the last second at which S was noise
+	bad    int64   // since onset
+	units  int64   // since onset
+	heal   float64 // the test the other way round
 	recent int64   // end of the last second at which heal was 0
 }
+
+const second = int64(1e9)
 
 const (
 	// ceiling bounds the sum, so that it falls as soon as things are well again.
@@ -59,29 +60,25 @@ const (
 // Step takes the counts of the second that ends at end, and returns the level. threshold is the sum at which
 // the gate opens; minBad the bad units that it takes at the least.
 func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minBad int64) Level {
+	if g.s == 0 { // a gate at rest is not told of every second
+		g.onset = end - second
+	}
 	if units > 0 {
 		step := float64(bad)*math.Log(t.P1/t.P0) + float64(units-bad)*math.Log((1-t.P1)/(1-t.P0))
 		g.s = min(max(0, g.s+step), ceiling*threshold)
 		if g.s <= noise {
-			g.bad, g.units, g.onset, g.peak, g.heal = 0, 0, end, 0, 0
+			g.bad, g.units, g.onset, g.heal = 0, 0, end, 0
 		} else {
 			g.bad += bad
 			g.units += units
-			g.recover(end, units, bad, t)
+			if g.heal = min(max(0, g.heal-step), healed); g.heal == 0 {
+				g.recent = end
+			}
 		}
 	} else if g.s <= noise {
 		g.onset = end
 	}
 	return g.level(threshold, minBad)
-}
-
-// recover tests whether the share of bad units has fallen from its worst back to normal.
-func (g *Gate) recover(end, units, bad int64, t Test) {
-	g.peak = min(max(g.peak, t.P1, float64(g.bad)/float64(g.units)), 0.98)
-	step := float64(bad)*math.Log(t.P0/g.peak) + float64(units-bad)*math.Log((1-t.P0)/(1-g.peak))
-	if g.heal = min(max(0, g.heal+step), healed); g.heal == 0 {
-		g.recent = end
-	}
 }
 
 func (g *Gate) level(threshold float64, minBad int64) Level {
@@ -114,4 +111,4 @@ func Threshold(unitsPerSecond float64) float64 {
 func (g *Gate) AtRest() bool { return g.s == 0 }
 
 // Reset closes the gate: an incident is over.
-func (g *Gate) Reset() { g.s, g.bad, g.units, g.peak, g.heal = 0, 0, 0, 0, 0 }
+func (g *Gate) Reset() { g.s, g.bad, g.units, g.heal = 0, 0, 0, 0 }
