@@ -34,9 +34,8 @@ type alarm struct {
 	level   detect.Level
 	onset   int64 // the earliest of the open gates
 	lastBad int64 // the latest of all gates
-	silent  bool  // where a gate is not at rest, no unit of work was seen since its last bad second
-	units   int64 // since onset, of the open gates
-	bad     int64
+	// Normal units of work of the operations whose gates are not at rest: heard of, or not, since their last bad second.
+	heard, missed int64
 }
 
 // stepGates takes the second's counts of every entry operation to its gates.
@@ -55,7 +54,11 @@ func (e *Engine) stepGates(end int64) alarm {
 		if en.units > 0 {
 			en.heard = end
 		}
-		a.silent = a.silent || en.heard <= max(en.errors.LastBad(), en.slowness.LastBad())
+		if en.heard > max(en.errors.LastBad(), en.slowness.LastBad()) {
+			a.heard += en.allUnits
+		} else {
+			a.missed += en.allUnits
+		}
 		if !e.tainted(baseline.CellOf(end - 1)) {
 			en.allUnits += en.units
 			en.allBad += en.bad
@@ -84,15 +87,12 @@ func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 		if a.onset == 0 || g.Onset() < a.onset {
 			a.onset = g.Onset()
 		}
-		units, bad := g.Counts()
-		a.units += units
-		a.bad += bad
 	}
 }
 
 func (e *Engine) stepIncident(end int64, a alarm) {
 	changed := e.keeper.Step(incident.Observation{
-		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad, Silent: a.silent,
+		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad, Silent: a.missed > a.heard,
 		Verdict: func() incident.Verdict { return e.verdict(e.window(a, end)) },
 	})
 	if changed == nil {
