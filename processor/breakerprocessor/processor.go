@@ -23,16 +23,17 @@ type batch struct {
 // closed. The spans come out as they came in otherwise, whatever happens here.
 func (e *breakerEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
 	b := e.batches.Get().(*batch)
-	ok := e.contain(func() {
-		e.read(&b.calls, td)
-		e.learn(b)
-		e.annotate(td, b)
-		b.calls.Reset()
-	})
-	if ok { // else b may be half written: it is not used again
+	if e.contain(func() { e.analyse(td, b) }) { // else b may be half written: it is not used again
 		e.batches.Put(b)
 	}
 	return td, nil
+}
+
+func (e *breakerEngine) analyse(td ptrace.Traces, b *batch) {
+	e.read(&b.calls, td)
+	e.learn(b)
+	e.annotate(td, b)
+	b.calls.Reset()
 }
 
 // annotate writes what is advised for each marked call.

@@ -96,6 +96,9 @@ func (c *Change) Sentence() string {
 func explain(cfg *circuit.Config, last, because circuit.Transition) string {
 	ev := &because.Evidence
 	counted := fmt.Sprintf("%s of %s failed", percent(ev.Ratio()), calls(ev.Calls))
+	if ev.Bad == 0 {
+		counted = fmt.Sprintf("none of %s failed", calls(ev.Calls))
+	}
 	if ev.Throttled > 0 {
 		counted += fmt.Sprintf(" (%d throttled)", ev.Throttled)
 	}
@@ -111,7 +114,7 @@ func explain(cfg *circuit.Config, last, because circuit.Transition) string {
 	case circuit.StillFailing:
 		return fmt.Sprintf("%s while it was verified", counted)
 	case circuit.Recovered:
-		return fmt.Sprintf("only %s while it was verified", counted)
+		return fmt.Sprintf("%s while it was verified", counted)
 	case circuit.Forgotten:
 		return "there were no calls for so long that the state meant nothing any more"
 	}

@@ -28,6 +28,7 @@ var (
 	elapsed  = circuit.Transition{From: circuit.Open, To: circuit.HalfOpen, Reason: circuit.OpenElapsed, At: 12}
 	reopened = circuit.Transition{From: circuit.HalfOpen, To: circuit.Open, Reason: circuit.StillFailing, At: 13, Until: 23, Evidence: bad, Attempt: 1}
 	closed   = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Recovered, At: 22, Evidence: good}
+	allWell  = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Recovered, At: 22, Evidence: circuit.Sums{Calls: 10, Weight: 10}}
 	gone     = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Forgotten, At: 99}
 )
 
@@ -41,7 +42,8 @@ func TestChanges(t *testing.T) {
 		"hangs":     {hangs, hangs, Reject, "failure_load", "failure_load", "Breaker orders->postgresql/shop is open: 25 % of 200 calls failed, and these took 97 % of the time spent in calls."},
 		"half open": {elapsed, opened, Probe, "fast_failure_rate", "open_elapsed", "Breaker orders->postgresql/shop is half open: calls that start from now on are verified, after it was open because 95 % of 40 calls failed."},
 		"reopened":  {reopened, reopened, Reject, "still_failing", "still_failing", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed while it was verified."},
-		"recovered": {closed, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: only <1 % of 1000 calls failed (1 throttled) while it was verified."},
+		"recovered": {closed, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: <1 % of 1000 calls failed (1 throttled) while it was verified."},
+		"all well":  {allWell, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: none of 10 calls failed while it was verified."},
 		"forgotten": {gone, opened, Allow, "forgotten", "forgotten", "Breaker orders->postgresql/shop is closed again: there were no calls for so long that the state meant nothing any more."},
 	}
 	for name, tt := range tests {

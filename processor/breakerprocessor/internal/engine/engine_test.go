@@ -1,0 +1,168 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/edge"
+)
+
+const (
+	second = int64(1e9)
+	start  = 1_700_000_000 * second
+)
+
+func settings() Settings {
+	return Settings{Lateness: 10 * second, Settings: edge.Settings{
+		Circuit: &circuit.Config{
+			Window: 10 * second, FailureRatio: 0.5, MinimumCalls: 5, Confidence: 3.09, FailureFloor: 0.25,
+			FastWindow: 2 * second, FastRatio: 0.9, FastCalls: 20, LoadConfidence: 5, LoadCalls: 50,
+			CloseRatio: 0.1, ProbeCalls: 10, OpenDuration: 5 * second, MaxOpenDuration: 300 * second,
+		},
+		Buckets: 10, Bucket: second, MaxEdges: 1000, Idle: 600 * second,
+	}}
+}
+
+var resources = []call.Resource{{Service: "orders", Host: "a"}, {Service: "gateway", Host: "b"}, {Service: "skewed", Host: "c"}}
+
+// run gives the calls to a new engine in batches of n, and returns what it told.
+func run(calls []call.Call, n int) (e *Engine, told []string, marked int) {
+	e = New(settings(), func(c Change) {
+		told = append(told, fmt.Sprintf("%.2f %s %s %s", float64(c.Since-start)/1e9, c.Name, c.State, c.Explanation))
+	})
+	var marks []Mark
+	for len(calls) > 0 {
+		k := min(n, len(calls))
+		marks = e.Learn(&call.Batch{Resources: resources, Calls: calls[:k]}, marks[:0])
+		marked += len(marks)
+		calls = calls[k:]
+	}
+	return e, told, marked
+}
+
+// steady makes calls of both services, 50 ms apart each; bad(second) says which of them fail.
+func steady(from, until int64, bad func(sec int64) bool) (out []call.Call) {
+	for at := from; at < until; at += 50e6 {
+		for r := range int32(2) {
+			c := call.Call{TraceID: [16]byte{1}, SpanID: uint64(at) + uint64(r), Start: at - 1e6, End: at, Resource: r, Role: call.RoleClient,
+				Peer: call.Peer{Kind: call.NodeDatabase, System: "postgresql", Name: "shop"}, Weight: 1}
+			if r == 0 && bad((at-start)/second) {
+				c.Outcome = call.Fail
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func never(int64) bool                    { return false }
+func between(a, b int64) func(int64) bool { return func(s int64) bool { return s >= a && s < b } }
+
+func TestOutage(t *testing.T) {
+	_, told, marked := run(steady(start, start+90*second, between(30, 40)), 100)
+	require.Len(t, told, 5)
+	assert.Equal(t, "32.00 orders->postgresql/shop open 100 % of 40 calls failed within 2s", told[0])
+	assert.Contains(t, told[4], "closed none of")
+	assert.Greater(t, marked, 100)
+	_, told, marked = run(steady(start, start+90*second, never), 100)
+	assert.Empty(t, told)
+	assert.Zero(t, marked)
+}
+
+// However the stream is cut, the same is told, down to the numbers.
+func TestCutsDoNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var calls []call.Call
+		at := start
+		for range rapid.IntRange(10, 400).Draw(t, "calls") {
+			at += rapid.Int64Range(0, 400e6).Draw(t, "gap")
+			if rapid.IntRange(0, 99).Draw(t, "jump") == 0 {
+				at += rapid.Int64Range(-100*second, 100*second).Draw(t, "by")
+			}
+			end := at - rapid.Int64Range(0, 3*second).Draw(t, "lag")
+			calls = append(calls, call.Call{SpanID: uint64(len(calls) + 1), Start: end - 1e6, End: end, Weight: 1, Role: call.RoleClient,
+				Resource: int32(rapid.IntRange(0, 2).Draw(t, "by")),
+				Outcome:  call.Outcome(rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "outcome")),
+				Peer:     call.Peer{Kind: call.NodeExternal, Address: "x", Port: int32(rapid.IntRange(1, 2).Draw(t, "port"))}})
+		}
+		_, whole, marked := run(calls, len(calls))
+		for _, n := range []int{1, 7, 100} {
+			_, told, m := run(calls, n)
+			require.Equal(t, whole, told)
+			require.Equal(t, marked, m)
+		}
+	})
+}
+
+// H13, and clocks that are hours wrong: one service's clock moves nobody else's windows.
+func TestWrongClocks(t *testing.T) {
+	for name, off := range map[string]int64{"ahead": 3600 * second, "behind": -3600 * second} {
+		t.Run(name, func(t *testing.T) {
+			good := steady(start, start+90*second, between(30, 40))
+			var calls []call.Call
+			for i, c := range good {
+				calls = append(calls, c)
+				if i%400 == 399 {
+					for k := range 200 { // an export of the one whose clock is wrong
+						w := c
+						w.Resource, w.SpanID = 2, uint64(i*1000+k)
+						w.Start, w.End = w.Start+off, w.End+off
+						calls = append(calls, w)
+					}
+				}
+			}
+			_, want, _ := run(good, 100)
+			e, told, _ := run(calls, 100)
+			var others []string
+			for _, s := range told {
+				assert.NotContains(t, s, "skewed")
+				others = append(others, s)
+			}
+			assert.Equal(t, want, others)
+			if off > 0 {
+				assert.EqualValues(t, 9*200, e.Counts().Future)
+			} else {
+				assert.EqualValues(t, 9*200, e.Counts().Results[edge.Late])
+			}
+		})
+	}
+}
+
+// The whole world's clock is set back an hour: breakers go on, and are not stuck until the hour is over.
+func TestClockSetBack(t *testing.T) {
+	calls := steady(start, start+40*second, between(30, 40))
+	calls = append(calls, steady(start-3600*second, start-3600*second+400*second, never)...)
+	e, told, _ := run(calls, 100)
+	assert.Positive(t, e.Counts().Rebased)
+	assert.Equal(t, int64(2), e.States()[circuit.Closed], "%v", told)
+}
+
+// A long gap in the data: decisions that nobody waited for are not made up for without end.
+func TestGap(t *testing.T) {
+	calls := steady(start, start+40*second, between(30, 40))
+	calls = append(calls, steady(start+500*24*3600*second, start+500*24*3600*second+60*second, never)...)
+	e, told, _ := run(calls, 100)
+	assert.Equal(t, int64(2), e.States()[circuit.Closed], "%v", told)
+}
+
+func TestAdvice(t *testing.T) {
+	e, _, _ := run(steady(start, start+40*second, between(30, 40)), 100)
+	list, omitted := e.Advice(5)
+	require.Len(t, list, 1)
+	assert.Zero(t, omitted)
+	assert.Equal(t, "orders->postgresql/shop", list[0].Name)
+	assert.Equal(t, "reject", list[0].Advice)
+	assert.Equal(t, [circuit.NumStates]int64{1, 1, 0}, e.States())
+	list, omitted = e.Advice(0)
+	assert.Empty(t, list)
+	assert.Equal(t, 1, omitted)
+}
