@@ -45,8 +45,14 @@ func (f *factory) createTraces(ctx context.Context, set processor.Settings, cfg 
 	}
 	return processorhelper.NewTraces(ctx, set, cfg, next, e.Value().processTraces,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
-		processorhelper.WithStart(e.Start),
-		processorhelper.WithShutdown(e.Shutdown))
+		processorhelper.WithStart(func(ctx context.Context, host component.Host) error {
+			e.Value().sources.Add(1)
+			return e.Start(ctx, host)
+		}),
+		processorhelper.WithShutdown(func(ctx context.Context) error {
+			e.Value().sources.Add(-1)
+			return e.Shutdown(ctx)
+		}))
 }
 
 func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg component.Config, next consumer.Logs) (processor.Logs, error) {
@@ -62,6 +68,9 @@ func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg co
 			return e.Start(ctx, host)
 		}),
 		processorhelper.WithShutdown(func(ctx context.Context) error {
+			if e.Value().sources.Load() <= 0 { // no more spans will come: say what they amount to while it can be sent
+				e.Value().flush()
+			}
 			return errors.Join(outlet.Detach(ctx), e.Shutdown(ctx))
 		}))
 }

@@ -6,6 +6,7 @@ package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -29,7 +30,8 @@ type rcaEngine struct {
 	logger    *zap.Logger
 	telemetry *telemetry
 	emitter   *emit.Emitter
-	batches   sync.Pool // *batch
+	batches   sync.Pool    // *batch
+	sources   atomic.Int32 // traces pipelines that run
 
 	mu         sync.Mutex
 	core       *engine.Engine
@@ -74,7 +76,7 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 // reset gives up what was learned.
 func (e *rcaEngine) reset() {
 	e.core = engine.New(e.cfg.settings(), func(in incident.Incident) { e.pending = append(e.pending, in) })
-	e.annotation = nil
+	e.annotation, e.pending = nil, nil
 }
 
 // Start begins to deliver event records and to watch for data that stops.
@@ -175,17 +177,20 @@ func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, err
 }
 
 func (e *rcaEngine) annotateLog(r *call.Resource, lr plog.LogRecord) {
-	e.mu.Lock()
-	with := e.annotation
-	role := engine.Role(0)
-	if with != nil {
-		role = e.core.MarkLog(r, trace.ID(lr.TraceID()), lr.SeverityNumber() >= plog.SeverityNumberWarn)
-	}
-	e.mu.Unlock()
+	with, role := e.roleOf(r, lr)
 	if role != 0 {
 		with.write(lr.Attributes(), role)
 		e.telemetry.annotatedLog(role)
 	}
+}
+
+func (e *rcaEngine) roleOf(r *call.Resource, lr plog.LogRecord) (*annotation, engine.Role) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.annotation == nil {
+		return nil, 0
+	}
+	return e.annotation, e.core.MarkLog(r, trace.ID(lr.TraceID()), lr.SeverityNumber() >= plog.SeverityNumberWarn)
 }
 
 // deliver hands on what has changed in incidents. The lock must be held.
