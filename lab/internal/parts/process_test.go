@@ -43,12 +43,18 @@ func TestAwaitGivesUp(t *testing.T) {
 // children; a second Stop does nothing.
 func TestStopAlwaysEnds(t *testing.T) {
 	for name, script := range map[string]string{
-		"paused":   "sleep 60",
-		"stubborn": "trap '' TERM; while :; do sleep 60; done",
-		"parent":   "sleep 60 & wait",
+		"paused":   "echo ready; sleep 60",
+		"stubborn": "trap '' TERM; echo ready; while :; do sleep 60; done",
+		"parent":   "sleep 60 & echo ready; wait",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, script)
+			require.NoError(t, p.Await(10*time.Second, func() error {
+				if p.tail() != "ready" {
+					return errors.New("not yet")
+				}
+				return nil
+			}))
 			require.NoError(t, p.Pause())
 			p.Stop(syscall.SIGTERM, 200*time.Millisecond)
 			assert.True(t, p.exited())
