@@ -87,14 +87,12 @@ type Engine struct {
 	nodes     []nodeStats
 	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
 	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
-	seconds   int64        // analysed seconds
 	firstTick int64
 	now       int64 // end of the second being analysed
 	units     int64 // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	roles     map[graph.NodeID]Role
-	root      graph.NodeID // of the open incident
 
 	serial   uint32      // of the span whose callees are being counted
 	batch    *call.Batch // at hand

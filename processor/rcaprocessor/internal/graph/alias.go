@@ -7,11 +7,9 @@ import "github.com/firebreak-otel/firebreak/internal/call"
 
 // alias is what is known of the service behind an address.
 type alias struct {
-	to       NodeID
-	for_     uint16 // answers from to
-	against  uint16 // answers from others
-	calls    uint16
-	answered uint16
+	to   NodeID
+	ayes uint16 // answers from to
+	nays uint16 // answers from others
 }
 
 const (
@@ -30,14 +28,14 @@ func (g *Graph) Answered(peer, service NodeID) {
 	a := &g.nodes[peer].alias
 	switch {
 	case a.to == service:
-		a.for_++
-	case a.for_ == 0 || a.against > a.for_:
-		*a = alias{to: service, for_: 1}
+		a.ayes++
+	case a.ayes == 0 || a.nays > a.ayes:
+		*a = alias{to: service, ayes: 1}
 	default:
-		a.against++
+		a.nays++
 	}
-	if a.for_ > aliasCap || a.against > aliasCap {
-		a.for_, a.against = a.for_/2, a.against/2
+	if a.ayes > aliasCap || a.nays > aliasCap {
+		a.ayes, a.nays = a.ayes/2, a.nays/2
 	}
 }
 
@@ -47,7 +45,7 @@ func (g *Graph) Resolve(id NodeID) NodeID {
 	if n.Kind != call.NodeExternal && n.Kind != call.NodeService {
 		return id
 	}
-	if a := n.alias; a.to != 0 && a.for_ >= aliasAnswers && int(a.against)*aliasShare <= int(a.for_) {
+	if a := n.alias; a.to != 0 && a.ayes >= aliasAnswers && int(a.nays)*aliasShare <= int(a.ayes) {
 		return a.to
 	}
 	return id

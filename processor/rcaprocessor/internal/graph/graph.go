@@ -225,7 +225,7 @@ func (g *Graph) Connect(from, to NodeID, at int64) bool {
 	return false
 }
 
-// NodeAt, OpAt and InstanceAt return what a handle stands for; valid until the graph changes.
+// NodeAt returns what a handle stands for; so do OpAt and InstanceAt. Valid until the graph changes.
 func (g *Graph) NodeAt(id NodeID) *Node             { return &g.nodes[id] }
 func (g *Graph) OpAt(id OpID) *Op                   { return &g.ops[id] }
 func (g *Graph) InstanceAt(id InstanceID) *Instance { return &g.instances[id] }
