@@ -24,18 +24,23 @@ type Row struct {
 type Count struct {
 	Units  int64
 	Weight int64 // adjusted for sampling, in 1/16
-	// Exemplar is the least trace id among them, and the span in it that the walk ended at.
+	// Exemplar is the least trace id among them, and the least span in it that a walk ended at.
 	Exemplar trace.ID
 	Span     uint64
 }
 
 // Add adds other's counts.
 func (c *Count) Add(other Count) {
-	if c.Units == 0 || other.Units > 0 && bytes.Compare(other.Exemplar[:], c.Exemplar[:]) < 0 {
+	if c.Units == 0 || other.Units > 0 && other.before(c) {
 		c.Exemplar, c.Span = other.Exemplar, other.Span
 	}
 	c.Units += other.Units
 	c.Weight += other.Weight
+}
+
+func (c *Count) before(other *Count) bool {
+	ids := bytes.Compare(c.Exemplar[:], other.Exemplar[:])
+	return ids < 0 || ids == 0 && c.Span < other.Span
 }
 
 // Ledger is the origins of hurt units of work, second by second.
@@ -67,10 +72,10 @@ func (l *Ledger) Record(at int64, r Row, c Count) {
 			return
 		}
 		s.second = k
-		if s.rows == nil {
-			s.rows = make(map[Row]Count)
-		}
 		clear(s.rows)
+	}
+	if s.rows == nil {
+		s.rows = make(map[Row]Count)
 	}
 	old, ok := s.rows[r]
 	if !ok && len(s.rows) >= l.limit {
