@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -88,6 +89,45 @@ func links(s ptrace.Span, n int) {
 	}
 }
 
+// Any request that parses comes out as it went in, our attributes aside.
+func FuzzProcessTraces(f *testing.F) {
+	var m ptrace.ProtoMarshaler
+	var u ptrace.ProtoUnmarshaler
+	s := &stream{}
+	seed, err := m.MarshalTraces(s.batch(3, time.Second, true))
+	require.NoError(f, err)
+	f.Add(seed)
+	h := start(f, nil, nil)
+	h.outage(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		td, err := u.UnmarshalTraces(raw)
+		if err != nil {
+			return
+		}
+		want := ptrace.NewTraces()
+		td.CopyTo(want)
+		h.traces.Reset()
+		require.NoError(t, h.push(t.Context(), td))
+		got := h.traces.AllTraces()
+		require.Len(t, got, 1)
+		requireSame(t, withoutOurs(want), withoutOurs(got[0]))
+		if _, err := h.tel.GetMetric("otelcol_processor_breaker_panics"); err == nil {
+			t.Fatal("a panic was contained")
+		}
+	})
+}
+
+func withoutOurs(td ptrace.Traces) ptrace.Traces {
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				span.Attributes().RemoveIf(func(k string, _ pcommon.Value) bool { return strings.HasPrefix(k, "breaker.") })
+			}
+		}
+	}
+	return td
+}
+
 // Spans that are each other's parents.
 func TestCycle(t *testing.T) {
 	h := start(t, nil, nil)
@@ -144,6 +184,7 @@ func TestPanicIsContained(t *testing.T) {
 		assert.Empty(t, breakerAttributes(h.last().Attributes()))
 	}
 	assert.Equal(t, 1290, h.traces.SpanCount())
+	assert.Zero(t, h.engine.core.States(), "what was learned may be half written: it is given up")
 	assert.Equal(t, 1, logged.Len())
 	panics, err := h.tel.GetMetric("otelcol_processor_breaker_panics")
 	require.NoError(t, err)

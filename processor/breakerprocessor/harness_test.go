@@ -70,7 +70,6 @@ func (s *stream) call(span ptrace.Span, bad bool) {
 type harness struct {
 	pipelines
 	engine *breakerEngine
-	in     component.Component
 	push   func(context.Context, ptrace.Traces) error
 	logs   func(context.Context, plog.Logs) error
 	tel    *componenttest.Telemetry

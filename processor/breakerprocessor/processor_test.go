@@ -175,6 +175,34 @@ func TestOneEngineForBothSignals(t *testing.T) {
 	}
 }
 
+// In several logs pipelines each event goes out once, and goes on going out when the one that carried it ends.
+func TestSeveralLogsPipelines(t *testing.T) {
+	f := NewFactory()
+	cfg := f.CreateDefaultConfig()
+	set := processortest.NewNopSettings(metadata.Type)
+	traces, err := f.CreateTraces(t.Context(), set, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
+	var sinks [3]*consumertest.LogsSink
+	var logs [3]component.Component
+	for i := range sinks {
+		sinks[i] = new(consumertest.LogsSink)
+		logs[i], err = f.CreateLogs(t.Context(), set, cfg, sinks[i])
+		require.NoError(t, err)
+		require.NoError(t, logs[i].Start(t.Context(), componenttest.NewNopHost()))
+	}
+	h := &harness{push: traces.ConsumeTraces}
+	s := h.outage(t)
+	require.Eventually(t, func() bool { return sinks[0].LogRecordCount() == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, logs[0].Shutdown(t.Context()))
+	require.NoError(t, h.push(t.Context(), s.batch(60, 100*time.Millisecond, false)))
+	require.NoError(t, logs[1].Shutdown(t.Context()))
+	require.NoError(t, logs[2].Shutdown(t.Context()), "the last to go delivers what is queued")
+	require.NoError(t, traces.Shutdown(t.Context()))
+	assert.Equal(t, 1, sinks[0].LogRecordCount())
+	assert.Equal(t, 1, sinks[1].LogRecordCount()+sinks[2].LogRecordCount())
+}
+
 // Without a logs pipeline spans are annotated all the same, and the lost events are counted.
 func TestTracesOnly(t *testing.T) {
 	tel := componenttest.NewTelemetry()
