@@ -25,7 +25,7 @@ func main() {
 
 func run() (err error) {
 	out := flag.String("out", os.Getenv("OUT"), "also write the rows as JSON to this `file` (environment: OUT)")
-	rounds := flag.Int("rounds", 9, "how many times each component is run")
+	rounds := flag.Int("rounds", 7, "how many times each component is run")
 	seconds := flag.Int("seconds", 60, "of event time in each run")
 	only := flag.String("only", "", "run only these `components`, separated by commas")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`; its tag \"component\" tells whose work it is")
