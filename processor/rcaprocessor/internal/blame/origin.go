@@ -101,12 +101,15 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	if w.Spans[i].Role.Outgoing() {
 		return w.outgoing(i, op, o)
 	}
-	if c := w.failedChild(i); c >= 0 {
+	failed := w.failedChild(i)
+	if failed >= 0 && w.Spans[i].Outcome.Bad() {
+		return failed
+	}
+	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) {
 		return c
 	}
-	c, excess := w.slowestChild(i)
-	if c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) {
-		return c
+	if failed >= 0 { // it was absorbed; the pause before the next attempt may be what took the time
+		return failed
 	}
 	o.Node, o.Instance = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance)
 	o.Reason = reasonOf(&w.Spans[i])
@@ -127,7 +130,8 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 			return v
 		}
 		// The callee did its work: the time went into the way to it, or the caller did not wait for it.
-		if w.Facts.OwnExcess(op, w.Nodes[i].Own) <= w.Facts.Excess(graph.OpID(server.Op), server.Duration()) {
+		slow := w.Facts.Excess(graph.OpID(server.Op), server.Duration())
+		if slow >= w.Facts.OwnExcess(op, w.Nodes[i].Own) && (slow > 0 || !s.Outcome.Bad()) {
 			return v
 		}
 		o.Instance = graph.InstanceID(server.Instance)
