@@ -139,3 +139,19 @@ func TestMasked(t *testing.T) {
 		require.LessOrEqual(t, len(n.known), maxNames)
 	}
 }
+
+func TestClockIsTheHostsWhereItIsNamed(t *testing.T) {
+	host := Resource{Service: "orders", Instance: "orders-1", Host: "a"}
+	same := Resource{Service: "catalog", Instance: "catalog-1", Host: "a"}
+	replica, other := Resource{Service: "orders", Instance: "1"}, Resource{Service: "orders", Instance: "2"}
+	service := Resource{Service: "orders"}
+	if host.Clock() != same.Clock() {
+		t.Error("two services of one host tell different clocks")
+	}
+	if replica.Clock() == other.Clock() || replica.Clock() == service.Clock() {
+		t.Error("replicas on hosts without a name share a clock")
+	}
+	if service.Clock() != service.Key() {
+		t.Error("a service without host and replica has no clock of its own")
+	}
+}

@@ -65,3 +65,15 @@ func (r *Resource) Node() string { return serviceName(r.Namespace, r.Service) }
 
 // Key is the identity of the resource's service; it equals Peer.Key of the same service.
 func (r *Resource) Key() uint64 { return key(NodeService, r.Namespace, r.Service, 0) }
+
+// Clock is the identity of the clock that the resource's times tell: the host's where it is named, else the
+// replica's, else the service's.
+func (r *Resource) Clock() uint64 {
+	switch {
+	case r.Host != "":
+		return key(NodeUnknown, "host", r.Host, 0)
+	case r.Instance != "":
+		return key(NodeUnknown, r.Service, r.Instance, 0)
+	}
+	return r.Key()
+}

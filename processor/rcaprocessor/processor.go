@@ -154,6 +154,7 @@ func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.T
 			e.telemetry.annotatedSpan(m.Role)
 		}
 	}
+	b.calls.Reset() // keeps nothing of the telemetry alive
 	e.batches.Put(b)
 	return td, nil
 }

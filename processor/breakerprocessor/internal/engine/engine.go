@@ -6,8 +6,6 @@
 package engine
 
 import (
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/watermark"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
@@ -77,17 +75,6 @@ type Engine struct {
 // source is who emitted the spans of one resource of the batch at hand.
 type source struct{ service, clock uint64 }
 
-// clockOf is whose clock the resource's spans tell: the host's, where it is named.
-func clockOf(r *call.Resource, service uint64) uint64 {
-	switch {
-	case r.Host != "":
-		return xxhash.Sum64String(r.Host)
-	case r.Instance != "":
-		return xxhash.Sum64String(r.Instance)
-	}
-	return service
-}
-
 // New makes an engine; changed is called for each change of state, during Learn.
 func New(set Settings, changed func(Change)) *Engine {
 	return &Engine{set: set, clock: watermark.NewClock(set.Lateness), table: edge.NewTable(set.Settings), changed: changed}
@@ -100,7 +87,7 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	for i := range b.Resources {
 		r := &b.Resources[i]
 		key := r.Key()
-		e.sources = append(e.sources, source{key, clockOf(r, key)})
+		e.sources = append(e.sources, source{key, r.Clock()})
 	}
 	for i := range b.Calls {
 		c := &b.Calls[i]

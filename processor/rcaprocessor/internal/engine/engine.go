@@ -106,6 +106,7 @@ type Engine struct {
 // source is who emitted the calls of a resource.
 type source struct {
 	key      uint64
+	clock    uint64
 	node     graph.NodeID
 	instance graph.InstanceID
 	known    bool
@@ -131,7 +132,7 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	e.batch, e.sources = b, e.sources[:0]
 	for i := range b.Resources {
-		e.sources = append(e.sources, source{key: b.Resources[i].Key()})
+		e.sources = append(e.sources, source{key: b.Resources[i].Key(), clock: b.Resources[i].Clock()})
 	}
 	defer func() { e.batch, e.sources = nil, e.sources[:0] }()
 	for i := range b.Calls {
@@ -162,7 +163,7 @@ func (e *Engine) source(resource int32, at int64) *source {
 // learn files one call; it returns the call's operation, 0 when there is no room for it.
 func (e *Engine) learn(c *call.Call) graph.OpID {
 	head := e.clock.Head()
-	at, placement := e.clock.Observe(c.End, e.sources[c.Resource].key)
+	at, placement := e.clock.Observe(c.End, e.sources[c.Resource].clock)
 	if placement == watermark.Rebased {
 		e.rebased(e.clock.Head() - head)
 	}
