@@ -81,7 +81,8 @@ func Rank(now, before Window, support func(graph.NodeID) Support, names Names) [
 	}
 	if before.Seconds > 0 {
 		for row, c := range before.Rows {
-			if t := r.tallies[row.Node]; t != nil {
+			n, _ := r.blamed(row)
+			if t := r.tallies[n]; t != nil {
 				t.usual += c.Weight
 			}
 		}
@@ -133,16 +134,23 @@ func (r *ranking) record(n graph.NodeID) Support {
 	return s
 }
 
-// add counts a row for its node; for what the node stood in line for when that strayed itself.
+// blamed returns whom a row counts for: its node, or what the node stood in line for when that strayed itself.
+func (r *ranking) blamed(row Row) (n graph.NodeID, waiting bool) {
+	if row.Waits != 0 && r.record(row.Waits).Strength() >= waitsFor {
+		return row.Waits, true
+	}
+	return row.Node, false
+}
+
 func (r *ranking) add(row Row, c Count) {
-	node, path, reason, waiting := row.Node, row.Path, row.Reason, int64(0)
-	if row.Waits != 0 {
-		if r.record(row.Waits).Strength() >= waitsFor {
-			node, reason, waiting = row.Waits, Latency, c.Units
-			path.push(row.Waits)
-		} else {
-			reason = Saturation
-		}
+	path, reason, waiting := row.Path, row.Reason, int64(0)
+	node, waited := r.blamed(row)
+	switch {
+	case waited:
+		reason, waiting = Latency, c.Units
+		path.push(node)
+	case row.Waits != 0:
+		reason = Saturation
 	}
 	t := r.tallies[node]
 	if t == nil {
