@@ -198,7 +198,15 @@ func news(old, v *Verdict) bool {
 }
 
 func unknown(v Verdict) Verdict {
-	v.Root, v.Kind, v.Instance, v.Version = Unknown, Unknown, "", ""
+	v.Root, v.Kind, v.Instance, v.Version, v.Path = Unknown, Unknown, "", "", nil
+	v.Summary = "Requests are hurt, and no component explains it well enough."
+	if len(v.Ranked) > 0 {
+		var suspects []string
+		for _, r := range v.Ranked {
+			suspects = append(suspects, fmt.Sprintf("%s (score %.2f)", r.Node, r.Score))
+		}
+		v.Summary += " Suspects: " + strings.Join(suspects, ", ") + "."
+	}
 	return v
 }
 
