@@ -137,7 +137,7 @@ func (g *Graph) Lookup(key uint64) NodeID { return NodeID(g.byKey[key]) }
 
 // Op returns the handle of an operation of node; beyond the limit that of OtherOp for the same role and peer.
 func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at int64, name func() string) OpID {
-	key := mix(mix(mix(seedOp^uint64(node), uint64(role)), uint64(peer)), opKey)
+	key := mix(mix(mix(mix(seedOp, uint64(node)), uint64(role)), uint64(peer)), opKey)
 	if i, ok := g.byKey[key]; ok {
 		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 		return OpID(i)
@@ -145,7 +145,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 	label := OtherOp
 	if g.nodes[node].ops >= g.limits.Ops {
 		g.Overflow.Ops++
-		key = mix(mix(seedOther^uint64(node), uint64(role)), uint64(peer))
+		key = mix(mix(mix(seedOther, uint64(node)), uint64(role)), uint64(peer))
 		if i, ok := g.byKey[key]; ok {
 			g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 			return OpID(i)
@@ -171,7 +171,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 
 // Instance returns the handle of a replica of node; 0 beyond the limit.
 func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) InstanceID {
-	key = mix(seedInstance^uint64(node), key)
+	key = mix(mix(seedInstance, uint64(node)), key)
 	if i, ok := g.byKey[key]; ok {
 		in := &g.instances[i]
 		in.LastSeen = max(in.LastSeen, at)

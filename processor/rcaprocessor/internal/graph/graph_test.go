@@ -71,6 +71,29 @@ func TestHandlesAreStable(t *testing.T) {
 	assert.Equal(t, a, g.Lookup(p.Key()))
 }
 
+// No two operations share a handle: neither those of neighbouring nodes, roles and peers, nor the rest beyond the limit.
+func TestOperationsAreToldApart(t *testing.T) {
+	for _, limit := range []int{1000, 1} {
+		g := New(Limits{Nodes: 40, Ops: limit, Instances: 9, Edges: 9})
+		seen := map[OpID]string{}
+		for i := range 30 {
+			n := service(g, fmt.Sprint("n", i), 1)
+			for role := call.RoleInternal; role <= call.RoleConsumer; role++ {
+				for peer := range NodeID(4) {
+					who := fmt.Sprint(n, " ", role, " ", peer)
+					o := op(g, n, role, peer, "x", 1)
+					if limit == 1 && o == 0 {
+						continue
+					}
+					require.Empty(t, seen[o], "the handle of %s", who)
+					seen[o] = who
+					require.Equal(t, [3]any{n, role, peer}, [3]any{g.OpAt(o).Node, g.OpAt(o).Role, g.OpAt(o).Peer})
+				}
+			}
+		}
+	}
+}
+
 // What is beyond a limit is counted and makes nothing; what was there before goes on.
 func TestLimits(t *testing.T) {
 	t.Run("nodes", func(t *testing.T) {
