@@ -105,7 +105,7 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	if failed >= 0 && w.Spans[i].Outcome.Bad() {
 		return failed
 	}
-	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) {
+	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) && w.waited(i, op) {
 		return c
 	}
 	if failed >= 0 { // it was absorbed; the pause before the next attempt may be what took the time
@@ -120,6 +120,13 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 		}
 	}
 	return -1
+}
+
+// waited says that time may be what went wrong with span i. A failure within twice the normal time has another cause
+// than a child that took a little longer.
+func (w *Walk) waited(i int32, op graph.OpID) bool {
+	s := &w.Spans[i]
+	return !s.Outcome.Bad() || 2*w.Facts.Excess(op, s.Duration()) > s.Duration()
 }
 
 func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {

@@ -296,6 +296,22 @@ func TestOrigin(t *testing.T) {
 			node: "db", span: "e", why: Unavailable, path: "orders db",
 		},
 		{
+			name: "a failure at once has nothing to do with a callee that took a little longer",
+			spans: []s{
+				{"c", "", server, "orders", 0, 17, fail, broken},
+				{"d", "c", client, "orders db", 1, 16, ok, none},
+			},
+			node: "orders", span: "c", why: Errors, path: "orders",
+		},
+		{
+			name: "a failure after a long time has",
+			spans: []s{
+				{"c", "", server, "orders", 0, 300, fail, broken},
+				{"d", "c", client, "orders db", 1, 299, ok, none},
+			},
+			node: "db", span: "d", why: Latency, path: "orders db",
+		},
+		{
 			name: "internal spans are their service's",
 			spans: []s{
 				{"c", "", server, "orders", 0, 9, fail, broken},
