@@ -155,7 +155,10 @@ func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version
 		}
 	}
 	if peers < 2 {
-		instance = ""
+		return "", version
+	}
+	if instance != "" { // others of its version are well
+		version = ""
 	}
 	return instance, version
 }
@@ -174,25 +177,29 @@ func (e *Engine) replicas(n graph.NodeID, since int64) []graph.InstanceID {
 const recentSpan = (baseline.Recent - 2) * baseline.CellWidth
 
 // silent returns the one instance that had its share of calls before from and fell to a tenth of it since,
-// while the others went on; 0 when there is none, or several.
+// while the others went on; 0 when there is none, or several, or it is too early to tell.
 func (e *Engine) silent(replicas []graph.InstanceID, from, to int64) graph.InstanceID {
+	const w = baseline.CellWidth
+	start := (from + w - 1) / w * w // whole cells only
+	past := start - 3*w
 	var found graph.InstanceID
 	alive := false
 	for _, i := range replicas {
-		before, _ := e.instances[i].window(from-3*baseline.CellWidth, from)
 		e.instances[i].advance(to)
-		after, _ := e.instances[i].window(from, to+baseline.CellWidth)
-		seconds := float64(to-from) / float64(second)
-		expected := float64(before) / 20 * seconds
+		before, _ := e.instances[i].window(past, start-w)
+		after, _ := e.instances[i].window(start, to+w)
+		expected := float64(before) / float64(2*w) * float64(to-start)
 		switch {
-		case expected >= 5 && float64(after) < expected/10:
+		case expected < 5: // new, or little used
+		case float64(after) < expected/10:
 			if found != 0 {
 				return 0
 			}
 			found = i
-		case after > 0:
-			alive = true
+		case float64(after) < expected/3:
+			return 0
 		}
+		alive = alive || after > 0 && float64(after) >= expected/3
 	}
 	if !alive {
 		return 0
