@@ -5,6 +5,7 @@ package trace
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -13,6 +14,7 @@ const (
 	chunkBits = 12
 	chunkSize = 1 << chunkBits
 	none      = int32(-1)
+	forever   = int64(math.MaxInt64)
 )
 
 // Limits bound a Table.
@@ -142,7 +144,7 @@ func (t *Table) Relieve(visit func(id ID, spans []Span)) bool {
 	for t.slots[t.slot(t.from)] == none {
 		t.from++
 	}
-	t.expireSecond(t.from, int64(1)<<62, visit)
+	t.expireSecond(t.from, forever, visit)
 	t.from++
 	return true
 }
@@ -168,7 +170,7 @@ func (t *Table) expireSecond(sec, horizon int64, visit func(id ID, spans []Span)
 // else it files the entry under the second in which it did.
 func (t *Table) expire(i int32, sec, horizon int64, visit func(id ID, spans []Span)) {
 	e := &t.entries[i]
-	last, rest := int64(-1<<62), int64(1<<62)
+	last, rest := -forever, forever
 	for k := e.first; k != none; k = t.at(k).next {
 		if end := t.at(k).End; end < horizon {
 			last = max(last, end)
@@ -177,7 +179,7 @@ func (t *Table) expire(i int32, sec, horizon int64, visit func(id ID, spans []Sp
 		}
 	}
 	t.unfile(i)
-	if horizon < 1<<62 && last/second > sec {
+	if horizon < forever && last/second > sec {
 		t.file(i, last/second)
 		return
 	}

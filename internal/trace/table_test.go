@@ -155,3 +155,16 @@ func TestJumpOfTimeIsNotWalkedSecondBySecond(t *testing.T) {
 	assert.Equal(t, 1, given)
 	assert.Less(t, ticks, 100)
 }
+
+// The last time that a clock lets pass is no time at which a trace stays for ever.
+func TestEndOfTime(t *testing.T) {
+	table := NewTable(testLimits())
+	table.Add(ID{1}, Span{ID: 1, End: 1 << 62})
+	given := 0
+	for range 3 {
+		table.Relieve(func(ID, []Span) { given++ })
+	}
+	assert.Equal(t, 1, given)
+	spans, _ := table.Len()
+	assert.Zero(t, spans)
+}
