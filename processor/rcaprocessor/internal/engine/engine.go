@@ -87,9 +87,9 @@ type Engine struct {
 	nodes     []nodeStats
 	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
 	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
-	firstTick int64
-	now       int64 // end of the second being analysed
-	units     int64 // units of work so far
+	began     int64        // when the first span ended
+	now       int64        // end of the second being analysed
+	units     int64        // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	roles     map[graph.NodeID]Role
@@ -165,7 +165,10 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 	head := e.clock.Head()
 	at, placement := e.clock.Observe(c.End, e.sources[c.Resource].clock)
 	if placement == watermark.Rebased {
-		e.rebased(e.clock.Head() - head)
+		e.rebased(head)
+	}
+	if e.began == 0 {
+		e.began = at
 	}
 	src := e.source(c.Resource, at)
 	if src.node == 0 {
@@ -223,18 +226,23 @@ func (e *Engine) Idle() {
 	e.table.Expire(e.clock.Mark()+e.set.Quiet+2*second, e.visit, e.tick)
 }
 
-// rebased takes account of a jump of the clock. Nothing was seen in the time that it leapt over.
-func (e *Engine) rebased(by int64) {
-	if e.firstTick != 0 {
-		e.firstTick += by
-	}
+// rebased takes account of a jump of the clock from head. Nothing was seen in the time that it leapt over.
+func (e *Engine) rebased(head int64) {
+	by := e.clock.Head() - head
+	e.began += by
 	if by < 0 {
 		e.rewind()
+		return
+	}
+	// Years may lie between: they are not gone through second by second.
+	if all := head + e.set.Quiet + 2*second; e.clock.Mark() > all {
+		e.table.Expire(all, e.visit, e.tick)
+		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
 	}
 }
 
 // Ready says that enough was seen for verdicts.
-func (e *Engine) Ready() bool { return e.firstTick > 0 && e.now-e.firstTick >= e.set.WarmUp }
+func (e *Engine) Ready() bool { return e.began != 0 && e.now-e.began >= e.set.WarmUp }
 
 // Open returns the open incident, nil when there is none.
 func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }

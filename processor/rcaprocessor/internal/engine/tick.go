@@ -14,9 +14,6 @@ const minBad = 10
 
 // endSecond closes the second that ends at end: gates, then the incident, then what is remembered.
 func (e *Engine) endSecond(end int64) {
-	if e.firstTick == 0 {
-		e.firstTick = end
-	}
 	e.now = end
 	alarm := e.stepGates(end)
 	if alarm.level >= detect.Suspect || e.keeper.Open() != nil {
@@ -41,7 +38,7 @@ type alarm struct {
 // stepGates takes the second's counts of every entry operation to its gates.
 func (e *Engine) stepGates(end int64) alarm {
 	var a alarm
-	perSecond := float64(e.units) / float64(max(1, (end-e.firstTick)/second))
+	perSecond := float64(e.units) / float64(max(1, (end-e.began)/second))
 	threshold := detect.Threshold(perSecond)
 	rest := e.touched[:0]
 	for _, op := range e.touched {
