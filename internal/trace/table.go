@@ -46,6 +46,7 @@ type Table struct {
 
 	slots []int32 // first entry whose earliest open second this is, by second modulo len
 	from  int64   // earliest second that has not been given out
+	told  int64   // earliest second whose end Expire has not told of; behind from after Relieve
 	begun bool
 
 	scratch []Span
@@ -92,6 +93,7 @@ func (t *Table) Add(id ID, s Span) bool {
 	sec := s.End / second
 	if !t.begun {
 		t.begun, t.from = true, sec-int64(len(t.slots))/2
+		t.told = t.from
 	}
 	i, ok := t.index[id]
 	if !ok {
@@ -127,12 +129,16 @@ func (t *Table) Expire(mark int64, visit func(id ID, spans []Span), tick func(en
 	}
 	quiet := (t.limits.Quiet + second - 1) / second
 	last := mark/second - 1 - quiet
-	for ; t.from <= last; t.from++ {
+	for ; t.told <= last; t.told++ {
 		if len(t.index) == 0 {
-			t.from = last
+			t.told = last
 		}
-		t.expireSecond(t.from, (t.from+1+quiet)*second, visit)
-		tick((t.from + 1) * second)
+		if t.told >= t.from {
+			t.from = t.told
+			t.expireSecond(t.from, (t.from+1+quiet)*second, visit)
+			t.from++
+		}
+		tick((t.told + 1) * second)
 	}
 }
 

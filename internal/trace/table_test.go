@@ -168,3 +168,20 @@ func TestEndOfTime(t *testing.T) {
 	spans, _ := table.Len()
 	assert.Zero(t, spans)
 }
+
+// Seconds come to their end for those who count them, however early their traces were given out.
+func TestReliefLeavesNoSecondOut(t *testing.T) {
+	table := NewTable(testLimits())
+	var told []int64
+	for sec := range int64(20) {
+		table.Add(ID{byte(sec)}, Span{ID: 1, End: (100 + sec) * second})
+		table.Relieve(func(ID, []Span) {})
+		table.Add(ID{byte(sec)}, Span{ID: 2, End: (100 + sec) * second})
+		table.Expire((100+sec)*second, func(ID, []Span) {}, func(end int64) { told = append(told, end/second) })
+	}
+	require.NotEmpty(t, told)
+	for i, end := range told {
+		assert.Equal(t, told[0]+int64(i), end)
+	}
+	assert.Equal(t, int64(100+19-1), told[len(told)-1], "quiet is a second")
+}
