@@ -6,6 +6,7 @@ package engine
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -218,6 +219,8 @@ func TestClockIsSetRight(t *testing.T) {
 			got := p.identities()
 			require.Len(t, got, 2, "%v", p.incidents)
 			assert.Equal(t, "postgresql/shop", got[0].Root)
+			assert.Contains(t, strings.Join(p.incidents[0].Verdict.Evidence, " "), "calls from shop/orders to postgresql/shop",
+				"its own record is of the time that is true now")
 			assert.InDelta(t, dawn+5*minute, got[0].Onset, float64(2*second))
 			assert.Equal(t, incident.Resolved, got[1].State)
 			assert.Positive(t, p.Counts().Rebased)

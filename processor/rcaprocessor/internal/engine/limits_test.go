@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
@@ -194,11 +195,36 @@ func TestFirstBatch(t *testing.T) {
 	}
 }
 
-// An incident with plenty of traffic ends no sooner than it should: gates that came to rest still know when it was bad.
-func TestBusySystemResolvesNoSooner(t *testing.T) {
-	p := told(t, faulty(14, 150, func(o *order) { o.ordersOutcome = call.Fail }))
+// Where it was bad nobody asks any more, once all was well for some seconds: when it was bad is still known.
+func TestResolvesNoSoonerWhenTrafficMovesOn(t *testing.T) {
+	spans := faulty(14, 150, func(o *order) { o.ordersOutcome = call.Fail })
+	for i := range spans {
+		if s := &spans[i]; s.Start > dawn+2*minute+42*second && s.Role == call.RoleServer && s.from == gateway {
+			s.Operation.Target = "/elsewhere"
+		}
+	}
+	p := told(t, spans)
 	require.NotEmpty(t, p.incidents)
 	last := p.incidents[len(p.incidents)-1]
 	require.Equal(t, incident.Resolved, last.State)
 	assert.GreaterOrEqual(t, last.Resolved, dawn+2*minute+30*second+30*second-second)
+}
+
+func TestHurtTracesAreBounded(t *testing.T) {
+	const limit = 100
+	h := newHurtTraces(limit)
+	id := func(i int) (id trace.ID) {
+		binary.BigEndian.PutUint64(id[:], uint64(i+1))
+		return id
+	}
+	for i := range 10_000 {
+		h.add(id(i))
+		h.add(id(i))
+		require.LessOrEqual(t, len(h.young)+len(h.old), limit)
+		require.True(t, h.has(id(max(0, i-limit/2+1))), "the newer half at the least")
+	}
+	assert.False(t, h.has(id(0)))
+	assert.Equal(t, int64(10_000-limit), h.dropped)
+	h.clear()
+	assert.False(t, h.has(id(9_999)))
 }
