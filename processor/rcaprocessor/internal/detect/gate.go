@@ -43,7 +43,9 @@ type Gate struct {
 	bad    int64   // since onset
 	units  int64   // since onset
 	heal   float64 // the test the other way round
-	recent int64   // end of the last second at which heal was 0
+	bottom int64   // end of the last second at which heal was 0
+	recent int64   // bottom, as of the last second of an open gate
+	opened bool    // since onset
 }
 
 const second = int64(1e9)
@@ -67,18 +69,23 @@ func (g *Gate) Step(end int64, units, bad int64, t Test, threshold float64, minB
 		step := float64(bad)*math.Log(t.P1/t.P0) + float64(units-bad)*math.Log((1-t.P1)/(1-t.P0))
 		g.s = min(max(0, g.s+step), ceiling*threshold)
 		if g.s <= noise {
-			g.bad, g.units, g.onset, g.heal = 0, 0, end, 0
+			g.bad, g.units, g.onset, g.heal, g.opened = 0, 0, end, 0, false
 		} else {
 			g.bad += bad
 			g.units += units
 			if g.heal = min(max(0, g.heal-step), healed); g.heal == 0 {
-				g.recent = end
+				g.bottom = end
 			}
 		}
 	} else if g.s <= noise {
 		g.onset = end
 	}
-	return g.level(threshold, minBad)
+	level := g.level(threshold, minBad)
+	g.opened = g.opened || level == Open
+	if g.opened {
+		g.recent = g.bottom
+	}
+	return level
 }
 
 func (g *Gate) level(threshold float64, minBad int64) Level {
@@ -94,7 +101,8 @@ func (g *Gate) level(threshold float64, minBad int64) Level {
 // Onset returns the end of the last second before things went wrong.
 func (g *Gate) Onset() int64 { return g.onset }
 
-// LastBad returns the end of the last second at which nothing spoke for recovery; 0 when there was none.
+// LastBad returns the end of the last second of an open gate at which nothing spoke for recovery; 0 when there
+// was none. What never opened the gate is no reason to keep an incident open.
 func (g *Gate) LastBad() int64 { return g.recent }
 
 // Counts returns the units of work, and the bad ones among them, since onset.
@@ -111,4 +119,4 @@ func Threshold(unitsPerSecond float64) float64 {
 func (g *Gate) AtRest() bool { return g.s == 0 }
 
 // Reset closes the gate: an incident is over.
-func (g *Gate) Reset() { g.s, g.bad, g.units, g.heal = 0, 0, 0, 0 }
+func (g *Gate) Reset() { g.s, g.bad, g.units, g.heal, g.opened = 0, 0, 0, 0, false }
