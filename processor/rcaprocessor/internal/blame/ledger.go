@@ -27,12 +27,17 @@ type Count struct {
 	// Exemplar is the least trace id among them, and the least span in it that a walk ended at.
 	Exemplar trace.ID
 	Span     uint64
+	// First is when the earliest of the spans started that a walk ended at, in unix nanoseconds.
+	First int64
 }
 
 // Add adds other's counts.
 func (c *Count) Add(other Count) {
 	if c.Units == 0 || other.Units > 0 && other.before(c) {
 		c.Exemplar, c.Span = other.Exemplar, other.Span
+	}
+	if c.Units == 0 || other.Units > 0 && other.First < c.First {
+		c.First = other.First
 	}
 	c.Units += other.Units
 	c.Weight += other.Weight

@@ -43,6 +43,7 @@ type Candidate struct {
 	Entry    graph.OpID
 	Replicas map[graph.InstanceID]int64 // units of work by the replica that they began at, 0 where that is not known
 	Support  Support
+	First    int64 // when the earliest call that trouble began with started, unix nanoseconds
 	Exemplar trace.ID
 	Span     uint64
 }
@@ -52,6 +53,7 @@ const waitsFor = 0.3
 
 type tally struct {
 	units, waiting, weight int64
+	first                  int64
 	reasons                [numReasons]int64
 	paths                  map[Path]int64
 	entries                map[graph.OpID]int64
@@ -106,7 +108,7 @@ func Rank(now, before Window, support func(graph.NodeID) Support, names Names) [
 		})
 		c.Entry = most(t.entries, func(a, b graph.OpID) int { return byName(names.OpName, a, b) })
 		c.Replicas = t.instances
-		c.Exemplar, c.Span = t.exemplar.Exemplar, t.exemplar.Span
+		c.First, c.Exemplar, c.Span = t.first, t.exemplar.Exemplar, t.exemplar.Span
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b Candidate) int {
@@ -158,6 +160,9 @@ func (r *ranking) add(row Row, c Count) {
 		r.tallies[node] = t
 	}
 	r.units += c.Units
+	if t.units == 0 || c.First < t.first {
+		t.first = c.First
+	}
 	t.units += c.Units
 	t.weight += c.Weight
 	t.waiting += waiting

@@ -62,7 +62,7 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 		}
 	}
 	st.own.Observe(at, n.Own, ownFailure, e.tainted)
-	e.observeNode(o.Node, at, hurt)
+	e.observeNode(o.Node, s.End, hurt)
 	if s.Role.Incoming() {
 		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
 		if s.Role == call.RoleConsumer && o.Peer != 0 {
@@ -97,7 +97,7 @@ func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Spa
 	} else {
 		e.counts.Unpaired++
 		callee = e.graph.Resolve(callee)
-		e.observeNode(callee, at, hurt)
+		e.observeNode(callee, s.End, hurt)
 		if callee != 0 && e.graph.NodeAt(callee).Kind == call.NodeService {
 			// No answer was seen from one who answers: all of it is gap.
 			st.own.Observe(at, n.Own, s.Outcome.Bad(), e.tainted)
@@ -198,7 +198,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	o := w.Origin(i)
 	e.ledger.Record(at, blame.Row{
 		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
-	}, blame.Count{Units: 1, Weight: int64(s.Weight), Exemplar: id, Span: w.Spans[o.Span].ID})
+	}, blame.Count{Units: 1, Weight: int64(s.Weight), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start})
 	if e.roles != nil {
 		e.hurt.add(id)
 	}

@@ -56,7 +56,7 @@ func (e *Engine) moves(root graph.NodeID, impacted []string, from, to int64) str
 	}
 	var moves []move
 	add := func(n graph.NodeID) {
-		if at := e.firstMoved(n, from-2*second, to); at != 0 {
+		if at := e.firstMoved(n, from, to); at != 0 {
 			moves = append(moves, move{e.NodeName(n), at})
 		}
 	}

@@ -96,6 +96,9 @@ func (e *Engine) observeNode(n graph.NodeID, at int64, hurt bool) {
 	}
 	k := at / second
 	m := &e.nodes[n].seconds[k%64]
+	if m.second > k {
+		return // a minute late
+	}
 	if m.second != k {
 		*m = moment{second: k}
 	}

@@ -35,6 +35,7 @@ func (e *Engine) verdict(from, to int64) incident.Verdict {
 		Kind:    kindName(e.graph.NodeAt(top.Node).Kind),
 		Reason:  top.Reason.String(),
 		Score:   round(top.Score),
+		Onset:   top.First,
 		TraceID: top.Exemplar,
 		SpanID:  top.Span,
 	}

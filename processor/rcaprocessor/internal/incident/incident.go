@@ -27,6 +27,7 @@ type Verdict struct {
 	Impacted []string `json:"impacted"`           // nodes that are hurt and not guilty
 	Evidence []string `json:"evidence"`           // sentences with numbers
 	Summary  string   `json:"summary"`            // one sentence
+	Onset    int64    `json:"onset"`              // when the first call that trouble began with started, unix nanoseconds
 	TraceID  [16]byte `json:"-"`                  // an exemplar
 	SpanID   uint64   `json:"-"`
 }
@@ -143,11 +144,15 @@ func (k *Keeper) mayOpen(o Observation) *Incident {
 			v = unknown(v)
 		}
 	}
-	in := &Incident{State: Opened, Onset: o.Onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - o.Onset, Changed: o.Now, Verdict: v}
+	onset := o.Onset
+	if v.Root != Unknown && v.Onset > onset {
+		onset = v.Onset // the alarm's estimate may be early, by whatever was amiss before
+	}
+	in := &Incident{State: Opened, Onset: onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - onset, Changed: o.Now, Verdict: v}
 	if l := k.last; l != nil && l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
 		in.ID, in.Onset = l.ID, l.Onset
 	} else {
-		in.ID = id(v, o.Onset)
+		in.ID = id(v, onset)
 	}
 	k.open = in
 	return k.snapshot()
