@@ -27,7 +27,7 @@ type Verdict struct {
 	Impacted []string `json:"impacted"`           // nodes that are hurt and not guilty
 	Evidence []string `json:"evidence"`           // sentences with numbers
 	Summary  string   `json:"summary"`            // one sentence
-	Onset    int64    `json:"onset"`              // when the first call that trouble began with started, unix nanoseconds
+	Onset    int64    `json:"-"`                  // when the first call that trouble began with started, unix nanoseconds
 	TraceID  [16]byte `json:"-"`                  // an exemplar
 	SpanID   uint64   `json:"-"`
 }
