@@ -27,14 +27,14 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 		}
 		e.observe(spans, nodes, int32(i), at)
 	}
-	walk := blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
+	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
 	for i := range spans {
 		n := &nodes[i]
 		if n.Duplicate {
 			continue
 		}
 		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role == call.RoleConsumer) {
-			e.unit(&walk, int32(i), id, at)
+			e.unit(&e.walk, int32(i), id, at)
 		} else if n.Partial {
 			e.counts.Partial++
 		}

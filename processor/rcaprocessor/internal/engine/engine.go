@@ -77,6 +77,7 @@ type Engine struct {
 	clock  *watermark.Clock
 	table  *trace.Table
 	walker trace.Walker
+	walk   blame.Walk // of the trace at hand
 	graph  *graph.Graph
 	ledger *blame.Ledger
 	keeper incident.Keeper
