@@ -144,10 +144,7 @@ func (k *Keeper) mayOpen(o Observation) *Incident {
 			v = unknown(v)
 		}
 	}
-	onset := o.Onset
-	if v.Root != Unknown && v.Onset > onset {
-		onset = v.Onset // the alarm's estimate may be early, by whatever was amiss before
-	}
+	onset := onset(&o, &v)
 	in := &Incident{State: Opened, Onset: onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - onset, Changed: o.Now, Verdict: v}
 	if l := k.last; l != nil && l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
 		in.ID, in.Onset = l.ID, l.Onset
@@ -156,6 +153,16 @@ func (k *Keeper) mayOpen(o Observation) *Incident {
 	}
 	k.open = in
 	return k.snapshot()
+}
+
+// onset is when the first call of the root began. The alarm is raised by those who waited for it, so it is late
+// by their timeouts, or early by whatever was amiss before.
+func onset(o *Observation, v *Verdict) int64 {
+	const longestWait = 10e9
+	if v.Root == Unknown || v.Onset < o.Onset-longestWait || v.Onset > o.Now {
+		return o.Onset
+	}
+	return v.Onset
 }
 
 func (k *Keeper) mayUpdate(o Observation) *Incident {
