@@ -4,6 +4,7 @@
 package edge
 
 import (
+	"math"
 	"strings"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
@@ -50,7 +51,8 @@ const (
 // Table is the edges. What is visible of it depends on the order of calls alone: no map is ever walked.
 type Table struct {
 	set   Settings
-	span  int64 // how far back a call is counted
+	crowd circuit.Config // Settings.Circuit for the edges of UnknownCaller
+	span  int64          // how far back a call is counted
 	head  int64
 	warm  int64 // breakers are mute before
 	begun bool
@@ -71,8 +73,12 @@ type Table struct {
 
 // NewTable makes an empty table.
 func NewTable(set Settings) *Table {
+	crowd := *set.Circuit
+	// What a caller that sends no spans has in flight is not known, and a door that most pass well is not shut
+	// for the sake of those who wait behind it: no load rule.
+	crowd.LoadCalls = math.MaxUint32
 	return &Table{
-		set: set, span: int64(set.Buckets) * set.Bucket,
+		set: set, crowd: crowd, span: int64(set.Buckets) * set.Bucket,
 		edges: make(map[uint64]*Edge), mixed: make(map[uint64]struct{}),
 		recent: newRecent(),
 	}
@@ -230,9 +236,13 @@ func (t *Table) room() bool {
 
 func (t *Table) add(caller uint64, callerName string, callee uint64, calleeName string, kind call.NodeKind) *Edge {
 	key := mix(caller, callee)
+	cfg := t.set.Circuit
+	if caller == 0 {
+		cfg = &t.crowd
+	}
 	e := &Edge{
 		Caller: strings.Clone(callerName), Callee: strings.Clone(calleeName), Kind: kind,
-		Breaker:  circuit.New(t.set.Circuit, key, t.warm),
+		Breaker:  circuit.New(cfg, key, t.warm),
 		key:      key,
 		caller:   caller,
 		callee:   callee,
