@@ -206,14 +206,14 @@ func TestClockIsSetRight(t *testing.T) {
 		"a century ahead": 36_525 * 86_400 * second} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(9)
-			s.run(dawn+by, dawn+by+5*minute, 30)
+			s.run(dawn+by, dawn+by+2*minute, 20)
 			p := newProbe(testSettings())
 			p.feed(512, s.sorted())
-			s.run(dawn, dawn+5*minute, 30)
+			s.run(dawn+3*minute, dawn+5*minute, 20)
 			s.alter = slowDatabase
-			s.run(dawn+5*minute, dawn+6*minute, 30)
+			s.run(dawn+5*minute, dawn+5*minute+30*second, 20)
 			s.alter = nil
-			s.run(dawn+6*minute, dawn+8*minute, 30)
+			s.run(dawn+5*minute+30*second, dawn+7*minute, 20)
 			p.feed(512, s.sorted())
 			p.Idle()
 			got := p.identities()
@@ -239,7 +239,7 @@ func TestIncidentOutlivesAClockSetBack(t *testing.T) {
 	p.feed(512, s.sorted())
 	require.NotNil(t, p.Open())
 	s.alter = nil
-	s.run(dawn, dawn+10*minute, 30)
+	s.run(dawn, dawn+4*minute, 30)
 	p.feed(512, s.sorted())
 	assert.Nil(t, p.Open())
 	last := p.incidents[len(p.incidents)-1]

@@ -241,14 +241,15 @@ func told(t *testing.T, spans []span) *probe {
 	return p
 }
 
-// faulty is two minutes of health, half a minute of a fault and a minute and a half of health.
+// faulty is a healthy time from 45 s after dawn, a fault from the second minute for half a minute, and the time after it.
 func faulty(seed uint64, perSecond float64, fault func(*order)) []span {
+	const from = dawn + 2*minute
 	s := newShop(seed)
-	s.run(dawn, dawn+2*minute, perSecond)
+	s.run(dawn+45*second, from, perSecond)
 	s.alter = fault
-	s.run(dawn+2*minute, dawn+2*minute+30*second, perSecond)
+	s.run(from, from+30*second, perSecond)
 	s.alter = nil
-	s.run(dawn+2*minute+30*second, dawn+4*minute, perSecond)
+	s.run(from+30*second, from+80*second, perSecond)
 	return s.sorted()
 }
 

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -87,7 +88,8 @@ func TestVerdicts(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := told(t, faulty(1, 30, tt.fault))
+			t.Parallel()
+			p := told(t, faulty(1, 20, tt.fault))
 			require.NotEmpty(t, p.incidents)
 			for _, in := range p.incidents {
 				v := in.Verdict
@@ -102,7 +104,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			first, last := p.incidents[0], p.incidents[len(p.incidents)-1]
 			fault := dawn + 2*minute
-			assert.InDelta(t, fault, first.Onset, float64(2*second), "onset")
+			assert.InDelta(t, fault, first.Onset, float64(3*second), "onset")
 			assert.LessOrEqual(t, first.Detected, fault+10*second)
 			assert.Equal(t, incident.Resolved, last.State)
 			assert.InDelta(t, fault+60*second, last.Resolved, float64(5*second), "half a minute after the fault ended")
@@ -114,7 +116,7 @@ func TestVerdicts(t *testing.T) {
 
 // What a verdict says in words, with its numbers.
 func TestVerdictInWords(t *testing.T) {
-	p := told(t, faulty(1, 30, slowDatabase))
+	p := told(t, faulty(1, 20, slowDatabase))
 	require.NotEmpty(t, p.incidents)
 	v := p.incidents[0].Verdict
 	assert.Regexp(t, `^postgresql/shop is the root cause \(latency\): the trouble of 100 % of \d+ hurt requests since \d\d:\d\d:\d\d began there`, v.Summary)
@@ -122,20 +124,8 @@ func TestVerdictInWords(t *testing.T) {
 	assert.Equal(t, incident.Ranked{Node: v.Root, Score: v.Score}, v.Ranked[0])
 	assert.NotZero(t, v.TraceID)
 	assert.NotZero(t, v.SpanID)
-	found := false
-	for _, e := range v.Evidence {
-		found = found || assert.ObjectsAreEqual(true, len(e) > 0 && contains(e, "shop/orders to postgresql/shop", "ms -> 30"))
-	}
-	assert.True(t, found, v.Evidence)
-}
-
-func contains(s string, parts ...string) bool {
-	for _, p := range parts {
-		if !assert.Contains(new(testing.T), s, p) {
-			return false
-		}
-	}
-	return true
+	assert.Regexp(t, `calls from shop/orders to postgresql/shop \(INSERT\): typically [3-6](\.\d+)?ms -> [23]\d\dms \(z \d+\.\d\)`,
+		strings.Join(v.Evidence, "\n"))
 }
 
 // A name may stand for a service and for the address that it is called by.
