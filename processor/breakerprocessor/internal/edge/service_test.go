@@ -146,6 +146,50 @@ func TestServerOnlyOpensByRateAlone(t *testing.T) {
 	}
 }
 
+// A service that fails because what it calls does: the breaker behind it opens, the one before it does not. When
+// the one behind has healed and the service fails by itself, it does.
+func TestDoorStaysOpenToThoseWhoBreakBehindIt(t *testing.T) {
+	w := newWorld(testSettings())
+	w.at(60 * second)
+	w.by("catalog")
+	run := func(until int64, behind, door call.Outcome) {
+		for w.now < until {
+			w.at(w.now + second/20)
+			w.record("catalog", w.client(shopDB, behind))
+			w.record("catalog", w.server(w.client(call.Peer{}, door)))
+		}
+	}
+	run(80*second, call.OK, call.OK)
+	run(90*second, call.Fail, call.Fail)
+	run(120*second, call.OK, call.OK)
+	require.NotEmpty(t, w.events)
+	for _, e := range w.events {
+		assert.Contains(t, e, "catalog->postgresql/shop")
+	}
+	run(130*second, call.OK, call.Fail)
+	assert.Contains(t, w.events, "unknown->catalog open fast_failure_rate")
+}
+
+// At rates far beyond what is remembered, few spans still meet their other side. They are enough: the address gets
+// its name, and the callee is not taken for one whose callers are silent.
+func TestOneInManyPairsIsEnough(t *testing.T) {
+	w := newWorld(testSettings())
+	w.at(60 * second)
+	var late []call.Call
+	for i := range 100_000 {
+		if i%100 == 0 {
+			w.at(w.now + second/20)
+		}
+		c := w.client(address("10.0.0.7", 8080), call.OK)
+		w.record("gateway", c)
+		if late = append(late, w.server(c)); len(late) > 2*seenSlots {
+			w.record("orders", late[0])
+			late = late[1:]
+		}
+	}
+	assert.Equal(t, []string{"gateway->orders"}, w.names())
+}
+
 // A caller may know a service by another name than its own: its spans are the better witness all the same.
 func TestOtherName(t *testing.T) {
 	w := newWorld(testSettings())

@@ -3,7 +3,11 @@
 
 package edge
 
-import "github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+import (
+	"slices"
+
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+)
 
 const (
 	// evictOnFull is how many edges are looked at, for one that may go, when a new one finds the table full.
@@ -19,7 +23,11 @@ func (t *Table) Step(now int64, changed func(*Edge, circuit.Transition)) {
 	kept := t.active[:0]
 	for _, e := range t.active {
 		recent := circuit.Recent{Window: e.Sums(now-cfg.Window, now), Fast: e.Sums(now-cfg.FastWindow, now)}
-		tr, ok := e.Breaker.Step(now, &recent)
+		judged := recent
+		if t.beganDeeper(e, &recent) {
+			judged = circuit.Recent{}
+		}
+		tr, ok := e.Breaker.Step(now, &judged)
 		if !ok && e.Breaker.State() == circuit.HalfOpen && now-e.lastSeen > t.set.Idle {
 			tr, ok = e.Breaker.Forget(now)
 		}
@@ -42,6 +50,18 @@ func (t *Table) Step(now int64, changed func(*Edge, circuit.Transition)) {
 	clear(t.active[len(kept):])
 	t.active = kept
 	t.evict(len(t.order)/evictEach + 1)
+}
+
+// beganDeeper says that the failures at the door of a service, of whose callers nobody tells, are not to open it:
+// the service fails because something behind it does, and a breaker between the two is the better place to cut.
+func (t *Table) beganDeeper(door *Edge, r *circuit.Recent) bool {
+	// Most often there is nothing to open it for, and nothing to look for.
+	if door.caller != 0 || r.Window.Ratio() < t.crowd.FailureRatio && r.Fast.Ratio() < t.crowd.FastRatio {
+		return false
+	}
+	return door.Breaker.State() == circuit.Closed && slices.ContainsFunc(t.active, func(e *Edge) bool {
+		return e.caller == door.callee && e.Breaker.State() != circuit.Closed
+	})
 }
 
 // evict looks at the next n edges and lets go of those that are closed and idle.
