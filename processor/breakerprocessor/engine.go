@@ -38,6 +38,7 @@ type breakerEngine struct {
 	failing   atomic.Bool // a panic was reported as the component's status
 	panicOnce sync.Once
 	lostOnce  sync.Once
+	fullOnce  sync.Once
 }
 
 func newEngine(set processor.Settings, cfg *Config) (*breakerEngine, error) {
@@ -105,6 +106,10 @@ func (e *breakerEngine) changed(c engine.Change) {
 	}
 	if e.emitter.HasOutlet() {
 		e.telemetry.lost(lostQueueFull)
+		e.fullOnce.Do(func() {
+			e.logger.Warn("Event records come faster than the logs pipeline takes them, some are lost; raise event_queue_size, or see what holds the pipeline up. Further ones are only counted",
+				zap.Int("event_queue_size", e.cfg.EventQueueSize))
+		})
 		return
 	}
 	e.telemetry.lost(lostNoPipeline)

@@ -16,11 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor/processortest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
 )
@@ -220,6 +223,49 @@ func TestTracesOnly(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, fmt.Sprintf("%+v", lost.Data), "no_logs_pipeline")
 	require.NoError(t, p.Shutdown(context.Background()))
+}
+
+// stuck is a logs pipeline that takes nothing before its gate opens.
+type stuck struct {
+	consumer.Logs
+	gate chan struct{}
+}
+
+func (s stuck) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	<-s.gate
+	return s.Logs.ConsumeLogs(ctx, ld)
+}
+
+// When the logs pipeline is stuck, spans pass all the same; the events that are lost are counted, and said once.
+func TestEventQueueFull(t *testing.T) {
+	tel := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, tel.Shutdown(context.Background())) }()
+	set := processortest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = tel.NewTelemetrySettings()
+	core, logged := observer.New(zap.WarnLevel)
+	set.Logger = zap.New(core)
+	cfg := createDefaultConfig().(*Config)
+	cfg.EventQueueSize = 1
+	e, err := newEngine(set, cfg)
+	require.NoError(t, err)
+	sink := stuck{new(consumertest.LogsSink), make(chan struct{})}
+	outlet := e.emitter.Attach(sink)
+	require.NoError(t, e.Start(t.Context(), componenttest.NewNopHost()))
+	h := &harness{push: func(ctx context.Context, td ptrace.Traces) error {
+		_, err := e.processTraces(ctx, td)
+		return err
+	}}
+	s := h.outage(t)
+	require.NoError(t, h.push(t.Context(), s.batch(600, 100*time.Millisecond, false)))
+	require.NoError(t, h.push(t.Context(), s.batch(100, 50*time.Millisecond, true)))
+	close(sink.gate)
+	require.NoError(t, outlet.Detach(t.Context()))
+	lost, err := tel.GetMetric("otelcol_processor_breaker_events_lost")
+	require.NoError(t, err)
+	assert.Contains(t, fmt.Sprintf("%+v", lost.Data), "queue_full")
+	require.Equal(t, 1, logged.Len())
+	assert.Contains(t, logged.All()[0].Message, "raise event_queue_size")
+	require.NoError(t, e.Shutdown(t.Context()))
 }
 
 // What comes again and again in healthy minutes costs no allocation a span.
