@@ -108,6 +108,26 @@ func (c *collector) kill() {
 	<-c.exited
 }
 
+// maxWarnings is how many lines of the collector's log are shown.
+const maxWarnings = 3
+
+// warnings are the first lines of the log that are worse than information.
+func (c *collector) warnings() (lines []string) {
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for line := range strings.Lines(string(text)) {
+		if len(lines) == maxWarnings {
+			return append(lines, "...")
+		}
+		if strings.Contains(line, "\twarn\t") || strings.Contains(line, "\terror\t") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
 func (c *collector) logTail() string {
 	const lines = 15
 	text, err := os.ReadFile(c.log)

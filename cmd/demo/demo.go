@@ -14,10 +14,11 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/replay"
 )
 
-// timings of the steps of a demo.
-type timings struct {
+// course is how a demo went.
+type course struct {
 	start, replay, stop time.Duration // of the collector; of the replay
 	total               time.Duration // with reading the recording and the output
+	warnings            []string      // of the collector, in its log: lost event records would be among them
 }
 
 // demo replays at full speed through a collector of its own and reports.
@@ -27,7 +28,7 @@ func demo(ctx context.Context, o options, inc *replay.Incident) error {
 	if err != nil {
 		return err
 	}
-	var t timings
+	var t course
 	begin := time.Now()
 	c, err := startCollector(ctx, o.collector, o.config, files)
 	if err != nil {
@@ -48,6 +49,7 @@ func demo(ctx context.Context, o options, inc *replay.Incident) error {
 		return err
 	}
 	t.stop = time.Since(begin)
+	t.warnings = c.warnings()
 
 	fmt.Println("Reading what came out ...")
 	got, err := readOutput(files)

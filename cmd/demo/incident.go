@@ -50,14 +50,15 @@ func (i *incident) verdict() (finding, bool) {
 	return finding{}, false
 }
 
-// sentence says the verdict in words: the event that resolves an incident says only that it is over.
-func (i *incident) sentence(v finding) string {
+// told is the event that told the verdict v last, with its sentence and its numbers: the event that resolves an
+// incident says only that it is over.
+func (i *incident) told(v finding) finding {
 	for n := len(i.findings) - 1; n >= 0; n-- {
 		if f := i.findings[n]; f.event != resolved && f.root == v.root {
-			return f.sentence
+			return f
 		}
 	}
-	return v.sentence
+	return v
 }
 
 func (i *incident) find(event string) (finding, bool) {

@@ -15,7 +15,7 @@ import (
 )
 
 // report prints what an on-call engineer wants to read, the cause first.
-func report(w io.Writer, inc *replay.Incident, got *output, j judgement, t timings, f files) {
+func report(w io.Writer, inc *replay.Incident, got *output, j judgement, t course, f files) {
 	truth := inc.Truth
 	reportVerdicts(w, truth, got)
 	reportBreakers(w, truth, got)
@@ -53,14 +53,9 @@ func reportVerdict(w io.Writer, truth replay.Truth, inc *incident) {
 		fmt.Fprintf(w, "  Incident %s names no cause.\n", inc.id)
 		return
 	}
-	fmt.Fprintf(w, "  %s\n", inc.sentence(v))
-	what := v.kind
-	for _, p := range []struct{ name, value string }{{"instance", v.instance}, {"version", v.version}} {
-		if p.value != "" {
-			what += ", " + p.name + " " + p.value
-		}
-	}
-	field(w, "root cause", "%s (%s): %s, score %.2f", v.root, what, v.reason, v.score)
+	v = inc.told(v)
+	fmt.Fprintf(w, "  %s\n", v.sentence)
+	field(w, "root cause", "%s (%s): %s, score %.2f", v.root, kindAndPart(v.kind, v.instance, v.version), v.reason, v.score)
 	if v.path != "" {
 		field(w, "path", "%s", v.path)
 	}
@@ -76,6 +71,17 @@ func reportVerdict(w io.Writer, truth replay.Truth, inc *incident) {
 		field(w, "impacted", "%s", strings.Join(v.impacted, ", "))
 	}
 	reportLife(w, truth, inc)
+}
+
+// kindAndPart is the kind of a node, and the one instance or version of it that is to blame.
+func kindAndPart(kind, instance, version string) string {
+	if instance != "" {
+		kind += ", instance " + instance
+	}
+	if version != "" {
+		kind += ", version " + version
+	}
+	return kind
 }
 
 func reportOthers(w io.Writer, v finding) {
@@ -170,7 +176,8 @@ func reportTruth(w io.Writer, truth replay.Truth, j judgement) {
 	if truth.Verdict.Silent {
 		field(w, "right verdict", "none: nothing may be opened")
 	} else {
-		field(w, "right verdict", "%s (%s)", truth.Verdict.Root, truth.Verdict.Kind)
+		v := truth.Verdict
+		field(w, "right verdict", "%s (%s)", v.Root, kindAndPart(v.Kind, v.Instance, v.Version))
 	}
 	if j.right {
 		field(w, "so", "RIGHT")
@@ -179,7 +186,7 @@ func reportTruth(w io.Writer, truth replay.Truth, j judgement) {
 	field(w, "so", "WRONG: %s", strings.Join(j.wrong, "; "))
 }
 
-func reportRun(w io.Writer, inc *replay.Incident, t timings, f files) {
+func reportRun(w io.Writer, inc *replay.Incident, t course, f files) {
 	heading(w, "RUN")
 	items := inc.SpanCount() + inc.LogCount()
 	field(w, "took", "%s: collector start %s, replay %s (%s items/s), stop %s", seconds(t.total),
@@ -189,6 +196,13 @@ func reportRun(w io.Writer, inc *replay.Incident, t timings, f files) {
 		field(w, "", "%s of telemetry", length.Round(time.Second))
 	}
 	field(w, "files", "%s  %s  (collector: %s)", f.traces, f.logs, f.collectorLog)
+	for i, line := range t.warnings {
+		name := ""
+		if i == 0 {
+			name = "it warned"
+		}
+		field(w, name, "%s", line)
+	}
 }
 
 // sortedKeys puts what we wrote after what was there, each in order of name.

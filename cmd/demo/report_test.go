@@ -93,6 +93,7 @@ func enriched() (ptrace.Traces, plog.Logs) {
 	for i := 1; i < events.Len(); i++ {
 		reasons(events.At(i).Attributes())
 	}
+	slice(events.At(2).Attributes(), "rca.evidence").AppendEmpty().SetStr("numbers that are not those of the sentence")
 	return td, ld
 }
 
@@ -188,7 +189,9 @@ func TestReport(t *testing.T) {
 			tt.change(inc, td, ld)
 			got, f := through(t, td, ld)
 			var b bytes.Buffer
-			report(&b, inc, got, judge(inc, got), timings{time.Second, 2 * time.Second, time.Second / 2, 4 * time.Second}, f)
+			how := course{start: time.Second, replay: 2 * time.Second, stop: time.Second / 2, total: 4 * time.Second,
+				warnings: []string{"warn lost an event", "warn lost another"}}
+			report(&b, inc, got, judge(inc, got), how, f)
 			golden := filepath.Join("testdata", tt.name+".txt")
 			if *update {
 				require.NoError(t, os.WriteFile(golden, b.Bytes(), 0o600))

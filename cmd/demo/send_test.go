@@ -133,6 +133,15 @@ func TestCollectorThatDoesNotRun(t *testing.T) {
 	require.ErrorContains(t, err, "bad: config.yaml")
 }
 
+func TestWarningsOfTheCollector(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "collector.log")
+	c := &collector{log: log}
+	require.NoError(t, os.WriteFile(log, []byte("1\tinfo\tready\n2\twarn\tlost an event\n3\terror\tbad\n"), 0o600))
+	assert.Equal(t, []string{"2\twarn\tlost an event", "3\terror\tbad"}, c.warnings())
+	require.NoError(t, os.WriteFile(log, bytes.Repeat([]byte("2\twarn\tlost\n"), 9), 0o600))
+	assert.Len(t, c.warnings(), maxWarnings+1)
+}
+
 func TestOutputOfAnEarlierRunIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	old := filepath.Join(dir, "traces.jsonl")
