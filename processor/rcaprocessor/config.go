@@ -53,8 +53,10 @@ type LimitsConfig struct {
 	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 64 bytes each
 	SpansPerTrace     int `mapstructure:"spans_per_trace"`     // spans of one trace
 	Nodes             int `mapstructure:"nodes"`               // services, databases, topics, external parties
+	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 4 kB each
 	OperationsPerNode int `mapstructure:"operations_per_node"` // those beyond count as one
-	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions
+	Instances         int `mapstructure:"instances"`           // replicas times versions of all nodes
+	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
 	Edges             int `mapstructure:"edges"`               // call relations
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
 }
@@ -77,7 +79,9 @@ func createDefaultConfig() component.Config {
 			Spans:             500_000,
 			SpansPerTrace:     5_000,
 			Nodes:             5_000,
+			Operations:        20_000,
 			OperationsPerNode: 256,
+			Instances:         20_000,
 			InstancesPerNode:  1_000,
 			Edges:             20_000,
 			HurtTraces:        65_536,
@@ -98,7 +102,7 @@ func (c *Config) Validate() error {
 		between("allowed_lateness", c.AllowedLateness, time.Second, maxLateness),
 		between("trace_quiet", c.TraceQuiet, time.Millisecond, maxQuiet),
 		between("warm_up", c.WarmUp, 0, 24*time.Hour),
-		between("idle_timeout", c.IdleTimeout, time.Minute, 30*24*time.Hour),
+		between("idle_timeout", c.IdleTimeout, 10*time.Minute, 30*24*time.Hour),
 		fraction("incident::min_confidence", c.Incident.MinConfidence),
 		between("incident::patience", c.Incident.Patience, 0, time.Hour),
 		between("incident::update_interval", c.Incident.UpdateInterval, time.Second, 24*time.Hour),
@@ -107,7 +111,9 @@ func (c *Config) Validate() error {
 		positive("limits::spans", c.Limits.Spans),
 		positive("limits::spans_per_trace", c.Limits.SpansPerTrace),
 		positive("limits::nodes", c.Limits.Nodes),
+		positive("limits::operations", c.Limits.Operations),
 		positive("limits::operations_per_node", c.Limits.OperationsPerNode),
+		positive("limits::instances", c.Limits.Instances),
 		positive("limits::instances_per_node", c.Limits.InstancesPerNode),
 		positive("limits::edges", c.Limits.Edges),
 		positive("limits::hurt_traces", c.Limits.HurtTraces),
@@ -149,8 +155,8 @@ func (c *Config) settings() engine.Settings {
 		TraceSpans: c.Limits.SpansPerTrace,
 		HurtTraces: c.Limits.HurtTraces,
 		Graph: graph.Limits{
-			Nodes: c.Limits.Nodes, Ops: c.Limits.OperationsPerNode,
-			Instances: c.Limits.InstancesPerNode, Edges: c.Limits.Edges,
+			Nodes: c.Limits.Nodes, Ops: c.Limits.OperationsPerNode, AllOps: c.Limits.Operations,
+			Instances: c.Limits.InstancesPerNode, AllInstances: c.Limits.Instances, Edges: c.Limits.Edges,
 		},
 		Incident: incident.Policy{
 			Confidence:   c.Incident.MinConfidence,

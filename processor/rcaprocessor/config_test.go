@@ -36,7 +36,7 @@ func TestLoadConfig(t *testing.T) {
 					ResolveAfter: 2 * time.Minute, ReopenWithin: time.Hour,
 				},
 				Limits: LimitsConfig{
-					Spans: 100, SpansPerTrace: 10, Nodes: 20, OperationsPerNode: 30, InstancesPerNode: 40, Edges: 50, HurtTraces: 60,
+					Spans: 100, SpansPerTrace: 10, Nodes: 20, Operations: 300, OperationsPerNode: 30, Instances: 400, InstancesPerNode: 40, Edges: 50, HurtTraces: 60,
 				},
 				EventQueueSize: 70,
 			}
@@ -45,7 +45,7 @@ func TestLoadConfig(t *testing.T) {
 			"allowed_lateness: must be between 1s and 10m0s, is -1s",
 			"trace_quiet: must be between 1ms and 1m0s, is -1s",
 			"warm_up: must be between 0s and 24h0m0s, is -1s",
-			"idle_timeout: must be between 1m0s and 720h0m0s, is -1s",
+			"idle_timeout: must be between 10m0s and 720h0m0s, is -1s",
 			"incident::min_confidence: must be between 0 and 1, is -0.1",
 			"incident::patience: must be between 0s and 1h0m0s, is -1s",
 			"incident::update_interval: must be between 1s and 24h0m0s, is -1s",
@@ -54,7 +54,8 @@ func TestLoadConfig(t *testing.T) {
 		}},
 		{name: "zero", errs: []string{
 			"limits::spans: must be between 1 and 268435456, is 0",
-			"limits::spans_per_trace: ", "limits::nodes: ", "limits::operations_per_node: ",
+			"limits::spans_per_trace: ", "limits::nodes: ", "limits::operations: ", "limits::operations_per_node: ",
+			"limits::instances: ",
 			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "event_queue_size: ",
 		}},
 		{name: "too_much", errs: []string{

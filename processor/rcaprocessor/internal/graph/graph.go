@@ -49,13 +49,17 @@ type Instance struct {
 // Edge is a call relation: From calls To, or sends to it; a topic's edge leads to its consumer.
 type Edge struct{ From, To NodeID }
 
-// Limits bound a Graph; each must be positive.
+// Limits bound a Graph; each must be positive, but that those of all nodes together may be 0 for none.
 type Limits struct {
-	Nodes     int
-	Ops       int // operations of one node
-	Instances int // instances of one node
-	Edges     int
+	Nodes        int
+	Ops          int // operations of one node
+	AllOps       int // operations of all nodes
+	Instances    int // instances of one node
+	AllInstances int // instances of all nodes
+	Edges        int
 }
+
+func full(held, free, limit int) bool { return limit > 0 && held-1-free >= limit }
 
 // Overflow counts what did not fit.
 type Overflow struct{ Nodes, Ops, Instances, Edges int64 }
@@ -156,6 +160,12 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 	} else {
 		label = clone(name())
 	}
+	if full(len(g.ops), len(g.freeOps), g.limits.AllOps) {
+		if label != OtherOp {
+			g.Overflow.Ops++
+		}
+		return 0
+	}
 	g.nodes[node].ops++
 	var id OpID
 	if k := len(g.freeOps); k > 0 {
@@ -178,7 +188,7 @@ func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) In
 		in.FirstSeen = min(in.FirstSeen, at)
 		return InstanceID(i)
 	}
-	if g.nodes[node].replicas >= g.limits.Instances {
+	if g.nodes[node].replicas >= g.limits.Instances || full(len(g.instances), len(g.freeInst), g.limits.AllInstances) {
 		g.Overflow.Instances++
 		return 0
 	}

@@ -142,6 +142,22 @@ func TestLimits(t *testing.T) {
 		assert.NotZero(t, replica(g, b, "1", "", 1))
 		assert.Equal(t, Overflow{Instances: 100}, g.Overflow)
 	})
+	t.Run("operations and instances of all nodes", func(t *testing.T) {
+		g := New(Limits{Nodes: 9, Ops: 9, AllOps: 3, Instances: 9, AllInstances: 2, Edges: 9})
+		var kept, replicas int
+		for i := range 6 {
+			n := service(g, fmt.Sprint("n", i), 1)
+			if op(g, n, call.RoleServer, 0, "x", 1) != 0 {
+				kept++
+			}
+			if replica(g, n, "1", "", 1) != 0 {
+				replicas++
+			}
+		}
+		assert.Equal(t, 3, kept)
+		assert.Equal(t, 2, replicas)
+		assert.Equal(t, Overflow{Ops: 3, Instances: 4}, g.Overflow)
+	})
 	t.Run("edges", func(t *testing.T) {
 		g := New(Limits{Nodes: 9, Ops: 9, Instances: 2, Edges: 2})
 		assert.True(t, g.Connect(1, 2, 1))

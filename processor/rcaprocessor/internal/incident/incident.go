@@ -95,6 +95,7 @@ type Keeper struct {
 	open    *Incident
 	last    *Incident
 	alarm   int64  // since when there is an alarm without an incident
+	looked  int64  // when news was looked for last
 	leading string // root of the previous second's verdict
 }
 
@@ -118,7 +119,7 @@ func (k *Keeper) Step(o Observation) *Incident {
 
 // Rewind tells the Keeper that the clock was wrong and has been set back to now.
 func (k *Keeper) Rewind(now int64) {
-	k.alarm, k.leading, k.last = 0, "", nil
+	k.alarm, k.looked, k.leading, k.last = 0, 0, "", nil
 	if in := k.open; in != nil {
 		in.Onset, in.Detected = min(in.Onset, now), min(in.Detected, now)
 		in.Seen, in.Changed = min(in.Seen, now), min(in.Changed, now)
@@ -166,9 +167,11 @@ func onset(o *Observation, v *Verdict) int64 {
 }
 
 func (k *Keeper) mayUpdate(o Observation) *Incident {
-	if o.Now-k.open.Changed < k.Policy.UpdateEvery {
+	const lookEvery = 5e9
+	if o.Now-k.open.Changed < k.Policy.UpdateEvery || o.Now-k.looked < lookEvery {
 		return nil
 	}
+	k.looked = o.Now
 	v := o.Verdict()
 	old := &k.open.Verdict
 	if v.Root == old.Root {
