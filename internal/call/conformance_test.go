@@ -116,9 +116,9 @@ func TestConformance(t *testing.T) {
 	t.Run("H15", func(t *testing.T) {
 		// Counting once is the engines' work; the facts let them: the server's parent is the client,
 		// and only the client names the other side.
-		td, span := shape{kind: client, attrs: attrs{"server.address": "b"}}.traces(t)
+		td, _ := shape{kind: client, attrs: attrs{"server.address": "b"}}.traces(t)
 		other := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().AppendEmpty()
-		span = td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+		span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
 		span.CopyTo(other)
 		other.SetKind(server)
 		other.SetSpanID(pcommon.SpanID{7: 9})
