@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/firebreak-otel/firebreak/lab/internal/faults"
 	"github.com/firebreak-otel/firebreak/lab/internal/inspect"
+	"github.com/firebreak-otel/firebreak/lab/internal/parts"
 	"github.com/firebreak-otel/firebreak/lab/internal/services"
 	"github.com/firebreak-otel/firebreak/lab/internal/session"
 	"github.com/spf13/cobra"
 )
 
 func recordCommand() *cobra.Command {
-	o := session.Options{Log: say}
+	o := session.Options{Log: say, Customers: parts.Customers}
 	var name, out string
 	cmd := &cobra.Command{
 		Use:   "record --fault NAME",
@@ -29,13 +31,16 @@ func recordCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for flag, d := range map[string]time.Duration{"healthy": o.Healthy, "fault-for": o.FaultFor, "heal": o.Heal} {
+			for flag, d := range map[string]time.Duration{"warm-up": o.WarmUp, "healthy": o.Healthy, "fault-for": o.FaultFor, "heal": o.Heal} {
 				if d <= 0 {
 					return fmt.Errorf("--%s is %s, must be positive", flag, d)
 				}
 			}
 			if o.Rate <= 0 || o.Checkouts < 0 || o.Checkouts > 1 {
 				return fmt.Errorf("--rate must be positive and --checkouts within 0..1, got %g and %g", o.Rate, o.Checkouts)
+			}
+			if o.Broker != "" && o.Kfake {
+				return errors.New("--broker names a broker and --kfake starts one: choose")
 			}
 			o.Fault, o.Out = f, filepath.Join(out, f.Name)
 			return session.Run(cmd.Context(), o)
@@ -44,12 +49,14 @@ func recordCommand() *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringVar(&name, "fault", "", "what to break, see \"lab faults\"")
 	fs.StringVar(&out, "out", "../testdata/incidents", "directory that gets a directory of the fault's name")
+	fs.DurationVar(&o.WarmUp, "warm-up", 6*time.Second, "load before the recording")
 	fs.DurationVar(&o.Healthy, "healthy", 75*time.Second, "how long to record before the fault")
 	fs.DurationVar(&o.FaultFor, "fault-for", 25*time.Second, "how long the fault lasts")
 	fs.DurationVar(&o.Heal, "heal", 50*time.Second, "how long to record after it")
 	fs.Float64Var(&o.Rate, "rate", 20, "customers' requests per second")
 	fs.Float64Var(&o.Checkouts, "checkouts", 0.6, "share of checkouts among the requests, the rest browse")
 	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the load")
+	fs.StringVar(&o.Broker, "broker", "", "host:port of a Kafka broker that runs already, such as that of \"lab kafka start\"; without it, one is started")
 	fs.BoolVar(&o.Kfake, "kfake", false, "use the stand-in broker even where Apache Kafka could run")
 	_ = cmd.MarkFlagRequired("fault")
 	return cmd

@@ -37,6 +37,9 @@ type Fault struct {
 	// Parented records this incident with consumer spans as children of their
 	// producer's, the others with links: both shapes are met.
 	Parented bool
+	// OwnBroker says that it is done to the broker's process, which the lab
+	// must have started.
+	OwnBroker bool
 	// Inject does it and returns how to undo it.
 	Inject func(context.Context, *System) (Heal, error)
 }

@@ -58,6 +58,7 @@ func processFaults() []Fault {
 			Verdict:     truth.Verdict{Root: "kafka/orders", Kind: "messaging"},
 			Symptoms:    []string{"shop/orders", "shop/gateway"},
 			Parented:    true,
+			OwnBroker:   true,
 			Inject: func(_ context.Context, s *System) (Heal, error) {
 				return pause(s.Broker)
 			},

@@ -110,11 +110,16 @@ func (d Dialer) DialContext(ctx context.Context, _, address string) (net.Conn, e
 	if n < 0 || n >= len(addrs) {
 		n = rand.IntN(len(addrs))
 	}
+	target := addrs[n]
+	if host, _, err = net.SplitHostPort(target); err != nil {
+		host, target = target, net.JoinHostPort(target, ListenPort(port))
+	}
 	dialer := net.Dialer{Timeout: 2 * time.Second}
-	if d.From != "" {
+	// Beyond loopback, where a broker may run, nobody knows the lab's addresses.
+	if ip := net.ParseIP(host); d.From != "" && ip.IsLoopback() {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(d.From)}
 	}
-	return dialer.DialContext(ctx, "tcp", net.JoinHostPort(addrs[n], ListenPort(port)))
+	return dialer.DialContext(ctx, "tcp", target)
 }
 
 // ListenPort is the port that a part listens on for a port seen in spans.

@@ -52,6 +52,10 @@ func TestDialPinsToOneInstance(t *testing.T) {
 		assert.Contains(t, c.LocalAddr().String(), "127.0.0.9:")
 		require.NoError(t, c.Close())
 	}
+	c, err := Dialer{Hosts: Hosts{Broker: {l1.Addr().String()}}, Instance: -1}.DialContext(context.Background(), "tcp", net.JoinHostPort(Broker, BrokerPort))
+	require.NoError(t, err, "an address with a port of its own")
+	assert.Equal(t, l1.Addr(), c.RemoteAddr())
+	require.NoError(t, c.Close())
 	_, err = Dialer{Hosts: Hosts{}, Instance: -1}.DialContext(context.Background(), "tcp", "shop.test:80")
 	require.ErrorIs(t, err, ErrNoHost)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/firebreak-otel/firebreak/lab/internal/network"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -142,21 +143,48 @@ func StartKafka(ctx context.Context, jars, scratch, address, advertised string) 
 
 // CreateTopic makes the topic as soon as the broker takes requests.
 func (k *Kafka) CreateTopic(ctx context.Context, hosts network.Hosts, topic string, partitions int32) error {
-	d := network.Dialer{Hosts: hosts, Instance: -1}
-	c, err := kgo.NewClient(kgo.SeedBrokers(net.JoinHostPort(network.Broker, network.BrokerPort)), kgo.Dialer(d.DialContext))
+	admin, err := admin(hosts)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	return k.Await(60*time.Second, func() error {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		answer, err := kadm.NewClient(c).CreateTopics(ctx, partitions, 1, nil, topic)
-		if err != nil {
-			return err
-		}
-		return answer[topic].Err
-	})
+	defer admin.Close()
+	return k.Await(60*time.Second, func() error { return createTopic(ctx, admin, topic, partitions) })
+}
+
+// UseBroker makes the topic on a broker that runs already, unless it is there,
+// and says what truth files call that broker.
+func UseBroker(ctx context.Context, hosts network.Hosts, topic string, partitions int32) (version string, err error) {
+	admin, err := admin(hosts)
+	if err != nil {
+		return "", err
+	}
+	defer admin.Close()
+	if err := createTopic(ctx, admin, topic, partitions); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return "", err
+	}
+	versions, err := admin.ApiVersions(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range versions.Sorted() {
+		return "kafka " + v.VersionGuess(), v.Err
+	}
+	return "", errors.New("no broker answers")
+}
+
+func admin(hosts network.Hosts) (*kadm.Client, error) {
+	d := network.Dialer{Hosts: hosts, Instance: -1}
+	return kadm.NewOptClient(kgo.SeedBrokers(net.JoinHostPort(network.Broker, network.BrokerPort)), kgo.Dialer(d.DialContext))
+}
+
+func createTopic(ctx context.Context, c *kadm.Client, topic string, partitions int32) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	answer, err := c.CreateTopics(ctx, partitions, 1, nil, topic)
+	if err != nil {
+		return err
+	}
+	return answer[topic].Err
 }
 
 // Stop ends the broker.

@@ -25,12 +25,9 @@ var ErrNoPostgres = errors.New("PostgreSQL's server programs are not installed: 
 // MaxConnections of the server, three of them reserved for the superuser.
 const MaxConnections = 40
 
-// customers is the size of the table that a lookup without its index has to
-// scan.
-const customers = 3_000_000
-
-// Accounts is the number of accounts that the load draws from.
-const Accounts = customers
+// Customers is the size of the table that a lookup without its index has to
+// scan, and the number of accounts that the load draws from.
+const Customers = 3_000_000
 
 // Items is the number of items in stock.
 const Items = 100
@@ -54,8 +51,9 @@ func PostgresPrograms() (string, error) {
 	return "", ErrNoPostgres
 }
 
-// StartPostgres initialises and starts a server on address, and fills it.
-func StartPostgres(ctx context.Context, scratch, address string) (*Postgres, error) {
+// StartPostgres initialises and starts a server on address, and fills it with
+// so many customers.
+func StartPostgres(ctx context.Context, scratch, address string, customers int) (*Postgres, error) {
 	programs, err := PostgresPrograms()
 	if err != nil {
 		return nil, err
@@ -100,7 +98,7 @@ func StartPostgres(ctx context.Context, scratch, address string) (*Postgres, err
 		return nil, err
 	}
 	pg := &Postgres{Process: p, address: address}
-	if err := pg.fill(ctx); err != nil {
+	if err := pg.fill(ctx, customers); err != nil {
 		pg.Stop()
 		return nil, err
 	}
@@ -124,7 +122,7 @@ func (p *Postgres) connect(ctx context.Context, role, database string) (*pgx.Con
 	return pgx.Connect(ctx, "postgres://"+role+"@"+net.JoinHostPort(p.address, network.DatabasePort)+"/"+database+"?sslmode=disable&application_name=outsider")
 }
 
-func (p *Postgres) fill(ctx context.Context) error {
+func (p *Postgres) fill(ctx context.Context, customers int) error {
 	err := p.Await(30*time.Second, func() error {
 		c, err := p.Admin(ctx, "postgres")
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,9 +24,6 @@ import (
 	"github.com/firebreak-otel/firebreak/lab/internal/truth"
 )
 
-// warmUp is load before the recording, so that pools and caches are full.
-const warmUp = 6 * time.Second
-
 // drain lets the last answers and batches arrive.
 const drain = 3 * time.Second
 
@@ -39,12 +37,15 @@ const limit = 3 << 20
 // Options say what to record.
 type Options struct {
 	Fault                   faults.Fault
-	Out                     string // directory of this recording
+	Out                     string        // directory of this recording
+	WarmUp                  time.Duration // load before the recording, so that pools and caches are full
 	Healthy, FaultFor, Heal time.Duration
 	Rate                    float64 // requests per second
 	Checkouts               float64 // share of checkouts, 0..1
 	Seed                    uint64
-	Kfake                   bool // use the stand-in broker even if the real one runs
+	Customers               int    // in the database
+	Broker                  string // host:port of a Kafka broker that runs already; empty: start one
+	Kfake                   bool   // start the stand-in broker even where the real one could run
 	Log                     func(format string, args ...any)
 }
 
@@ -63,6 +64,9 @@ type session struct {
 // returns, also after an error or when ctx is cancelled.
 func Run(ctx context.Context, o Options) (err error) {
 	s := &session{Options: o}
+	if o.Broker != "" && o.Fault.OwnBroker {
+		return fmt.Errorf("%s is done to the broker's process, and the lab has no hold on that of %s: let it start one of its own", o.Fault.Name, o.Broker)
+	}
 	if s.scratch, err = os.MkdirTemp("", "firebreak-lab-"); err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (s *session) play(ctx context.Context) (truth.Truth, error) {
 	}()
 	defer func() { stopLoad(); <-loadDone }()
 
-	if err := wait(ctx, warmUp); err != nil {
+	if err := wait(ctx, s.WarmUp); err != nil {
 		return t, err
 	}
 	s.recorder.Record()
@@ -158,7 +162,7 @@ func (s *session) start(ctx context.Context) (err error) {
 	}
 	s.system.Fleet = parts.NewFleet(s.scratch)
 	s.Log("starting PostgreSQL, Redis and the broker in %s", s.scratch)
-	if s.system.Postgres, err = parts.StartPostgres(ctx, s.scratch, at(40)); err != nil {
+	if s.system.Postgres, err = parts.StartPostgres(ctx, s.scratch, at(40), s.Customers); err != nil {
 		return err
 	}
 	if s.system.Redis, err = parts.StartRedis(s.scratch, at(50)); err != nil {
@@ -184,7 +188,7 @@ func (s *session) start(ctx context.Context) (err error) {
 	d := network.Dialer{Hosts: s.hosts, From: at(250), Instance: -1}
 	s.system.Load = &load.Generator{
 		URL: "http://" + network.Gateway + ":" + network.HTTPPort, Rate: s.Rate, Seed: s.Seed,
-		Mix:    load.Mix{Checkouts: s.Checkouts, Accounts: parts.Accounts, Items: parts.Items},
+		Mix:    load.Mix{Checkouts: s.Checkouts, Accounts: s.Customers, Items: parts.Items},
 		Client: &http.Client{Transport: &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 64}},
 	}
 	return nil
@@ -198,6 +202,9 @@ func (s *session) config(c services.Config) services.Config {
 }
 
 func (s *session) startBroker(ctx context.Context) error {
+	if s.Broker != "" {
+		return s.useBroker(ctx)
+	}
 	address := s.hosts[network.Broker][0]
 	if s.Kfake {
 		return s.startKfake(address, errors.New("it was asked for"))
@@ -215,6 +222,20 @@ func (s *session) startBroker(ctx context.Context) error {
 	}
 	s.system.Broker, s.broker = k.Process, k.Version
 	return k.CreateTopic(ctx, s.hosts, services.Topic, services.Partitions)
+}
+
+// useBroker lets the shop talk to a broker that runs already.
+func (s *session) useBroker(ctx context.Context) error {
+	host, _, err := net.SplitHostPort(s.Broker)
+	if err != nil {
+		return fmt.Errorf("the broker's address: %w", err)
+	}
+	s.hosts[network.Broker] = []string{s.Broker}
+	s.hosts[host] = []string{host} // it tells its clients where it is
+	if s.broker, err = parts.UseBroker(ctx, s.hosts, services.Topic, services.Partitions); err != nil {
+		return fmt.Errorf("the broker at %s: %w", s.Broker, err)
+	}
+	return nil
 }
 
 // startKfake starts the stand-in broker and says so loudly.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/firebreak-otel/firebreak/lab/internal/truth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
@@ -39,7 +41,7 @@ func TestMain(m *testing.M) {
 func needParts(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("SKIPPED: runs a whole shop for half a minute")
+		t.Skip("SKIPPED: runs a whole shop")
 	}
 	if _, err := parts.PostgresPrograms(); err != nil {
 		t.Skipf("SKIPPED, NOTHING WAS TESTED: %v", err)
@@ -50,21 +52,24 @@ func needParts(t *testing.T) {
 	runtime.LockOSThread() // see parts.StartProcess
 }
 
-// A short recording against the stand-in broker: the lock hurts, the healthy
-// stretch does not, every service is heard, and nothing is left running.
+// A short recording with a broker that runs already: the lock hurts, the
+// healthy stretch does not, every service is heard, and nothing is left running.
 func TestSmoke(t *testing.T) {
 	needParts(t)
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	require.NoError(t, err)
+	defer broker.Close()
 	f, err := faults.Find("postgres-lock")
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), "postgres-lock")
 	require.NoError(t, Run(t.Context(), Options{
-		Fault: f, Out: out, Healthy: 6 * time.Second, FaultFor: 5 * time.Second, Heal: 4 * time.Second,
-		Rate: 20, Checkouts: 0.6, Seed: 1, Kfake: true, Log: t.Logf,
+		Fault: f, Out: out, WarmUp: 2 * time.Second, Healthy: 2 * time.Second, FaultFor: 3 * time.Second, Heal: time.Second,
+		Rate: 20, Checkouts: 0.6, Seed: 1, Customers: 1000, Broker: broker.ListenAddrs()[0], Log: t.Logf,
 	}))
 
 	tr, err := truth.Read(out)
 	require.NoError(t, err)
-	assert.Equal(t, "kfake", tr.Broker)
+	assert.Regexp(t, `^kafka .*v\d`, tr.Broker)
 	assert.Positive(t, tr.Counts.Failed)
 	spans, instances := 0, map[string]int{}
 	require.NoError(t, recorder.ReadTraces(out, func(td ptrace.Traces) error {
@@ -82,6 +87,12 @@ func TestSmoke(t *testing.T) {
 	assert.Len(t, instances, 7, "the payment provider emits no telemetry")
 }
 
+func TestFaultOfTheBrokerNeedsOneOfOurs(t *testing.T) {
+	f, err := faults.Find("broker-pause")
+	require.NoError(t, err)
+	require.ErrorContains(t, Run(t.Context(), Options{Fault: f, Broker: "127.0.0.1:9092"}), "broker-pause is done to the broker's process")
+}
+
 // A run that is cut short leaves neither files nor processes behind.
 func TestCancelledRunCleansUp(t *testing.T) {
 	needParts(t)
@@ -90,13 +101,19 @@ func TestCancelledRunCleansUp(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(os.TempDir()), 0o755))
 	f, err := faults.Find("surge")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	cut := func(format string, args ...any) {
+		t.Logf(format, args...)
+		if strings.HasPrefix(format, "recording") {
+			cancel()
+		}
+	}
 	out := filepath.Join(t.TempDir(), "surge")
-	require.Error(t, Run(ctx, Options{
+	require.ErrorContains(t, Run(ctx, Options{
 		Fault: f, Out: out, Healthy: time.Hour, FaultFor: time.Second, Heal: time.Second,
-		Rate: 5, Checkouts: 0.5, Seed: 1, Kfake: true, Log: t.Logf,
-	}))
+		Rate: 5, Checkouts: 0.5, Seed: 1, Customers: 1000, Kfake: true, Log: cut,
+	}), "stopped before")
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	assert.Empty(t, left)
