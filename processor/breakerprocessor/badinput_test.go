@@ -6,6 +6,7 @@ package breakerprocessor
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,10 +153,14 @@ func TestEdgeStorm(t *testing.T) {
 	}
 	h := start(t, nil, func(c *Config) { c.MaxEdges = 1000 })
 	s := &stream{}
-	for i := range 200 {
-		td := s.batch(5000, 10*time.Microsecond, true)
-		for k, span := range td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
-			span.Attributes().PutStr("db.namespace", fmt.Sprint("db-", i, "-", k))
+	td := s.batch(5000, 10*time.Microsecond, true)
+	callee := 0
+	for range 200 {
+		for _, span := range td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+			s.at += 10 * time.Microsecond
+			s.call(span, true)
+			callee++
+			span.Attributes().PutStr("db.namespace", "db-"+strconv.Itoa(callee))
 		}
 		require.NoError(t, h.push(t.Context(), td))
 		assert.Equal(t, 5000, h.traces.SpanCount())

@@ -109,6 +109,9 @@ func TestRecordings(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			in, err := replay.Load(dir)
 			require.NoError(t, err)
+			assert.Equal(t, filepath.Base(dir), in.Truth.Fault)
+			assert.Equal(t, in.Truth.Counts.Spans, in.SpanCount(), "the recording is whole")
+			assert.Equal(t, in.Truth.Counts.Logs, in.LogCount(), "the recording is whole")
 			p := replayed(t, in, replay.Options{})
 			got, others := changes(p.logs)
 			for _, c := range got {

@@ -20,7 +20,7 @@ const longestLine = 64 << 20
 // ReadTraces calls f with every request of a recording's traces, in order.
 func ReadTraces(dir string, f func(ptrace.Traces) error) error {
 	u := &ptrace.JSONUnmarshaler{}
-	return readLines(filepath.Join(dir, TracesFile), func(line []byte) error {
+	return ReadLines(filepath.Join(dir, TracesFile), func(line []byte) error {
 		td, err := u.UnmarshalTraces(line)
 		if err != nil {
 			return err
@@ -32,7 +32,7 @@ func ReadTraces(dir string, f func(ptrace.Traces) error) error {
 // ReadLogs calls f with every request of a recording's logs, in order.
 func ReadLogs(dir string, f func(plog.Logs) error) error {
 	u := &plog.JSONUnmarshaler{}
-	return readLines(filepath.Join(dir, LogsFile), func(line []byte) error {
+	return ReadLines(filepath.Join(dir, LogsFile), func(line []byte) error {
 		ld, err := u.UnmarshalLogs(line)
 		if err != nil {
 			return err
@@ -41,7 +41,9 @@ func ReadLogs(dir string, f func(plog.Logs) error) error {
 	})
 }
 
-func readLines(path string, f func([]byte) error) error {
+// ReadLines calls f with every line of one file of a recording, in order. f
+// must not keep the line.
+func ReadLines(path string, f func([]byte) error) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
