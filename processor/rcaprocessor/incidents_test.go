@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor/processortest"
 
@@ -154,15 +155,37 @@ func identities(sink *consumertest.LogsSink) (out []identity) {
 	return out
 }
 
+// annotations returns what was written on which span.
+func annotations(sink *consumertest.TracesSink) map[pcommon.SpanID][3]string {
+	out := map[pcommon.SpanID][3]string{}
+	for _, td := range sink.AllTraces() {
+		for _, rs := range td.ResourceSpans().All() {
+			for _, ss := range rs.ScopeSpans().All() {
+				for _, span := range ss.Spans().All() {
+					if id, ok := span.Attributes().Get(keyIncidentID); ok {
+						role, _ := span.Attributes().Get(keyRole)
+						score, _ := span.Attributes().Get(keyScore)
+						out[span.SpanID()] = [3]string{id.Str(), role.Str(), score.AsString()}
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
 // The same spans give the same incidents, however they are cut into batches and in whatever order they come
 // within the allowed lateness. Where the order stays, every event record is the same to the byte.
 func TestIncidentsDoNotDependOnBatchesOrOrder(t *testing.T) {
 	forEachRecording(t, func(t *testing.T, in *replay.Incident) {
 		recorded := replayed(t, in, replay.Options{})
 		wantEvents, _ := events(recorded.logs)
+		wantSpans := annotations(recorded.traces)
 		for _, cut := range []int{1, 100, 10_000} {
-			got, _ := events(replayed(t, in, replay.Options{Cut: cut}).logs)
+			p := replayed(t, in, replay.Options{Cut: cut})
+			got, _ := events(p.logs)
 			assert.Equal(t, wantEvents, got, "batches of %d", cut)
+			assert.Equal(t, wantSpans, annotations(p.traces), "spans in batches of %d", cut)
 		}
 		want := identities(recorded.logs)
 		for seed := range uint64(3) {

@@ -33,11 +33,10 @@ type rcaEngine struct {
 	batches   sync.Pool    // *batch
 	sources   atomic.Int32 // traces pipelines that run
 
-	mu         sync.Mutex
-	core       *engine.Engine
-	annotation *annotation // of the open incident, nil when there is none
-	pending    []incident.Incident
-	heard      time.Time // when data came last
+	mu      sync.Mutex
+	core    *engine.Engine
+	pending []incident.Incident
+	heard   time.Time // when data came last
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -76,7 +75,7 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 // reset gives up what was learned.
 func (e *rcaEngine) reset() {
 	e.core = engine.New(e.cfg.settings(), func(in incident.Incident) { e.pending = append(e.pending, in) })
-	e.annotation, e.pending = nil, nil
+	e.pending = nil
 }
 
 // Start begins to deliver event records and to watch for data that stops.
@@ -131,67 +130,85 @@ func (e *rcaEngine) flush() {
 // processTraces learns from the spans and annotates those that are hurt in an open incident.
 func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
 	b := e.batches.Get().(*batch)
-	var with *annotation
 	b.marks = b.marks[:0]
 	ok := e.contain(func() {
 		b.calls.Read(td)
 		e.guarded(func() {
 			e.heard = time.Now()
 			b.marks = e.core.Learn(&b.calls, b.marks)
-			with = e.annotation
 			e.deliver()
 		})
+		e.annotateSpans(td, b)
 	})
 	if !ok {
 		return td, nil // b may be half written: it is not used again
 	}
 	e.telemetry.skipped(&b.calls)
-	if with != nil {
-		for _, m := range b.marks {
-			c := &b.calls.Calls[m.Call]
-			span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
-			with.write(span.Attributes(), m.Role)
-			e.telemetry.annotatedSpan(m.Role)
-		}
-	}
 	b.calls.Reset() // keeps nothing of the telemetry alive
+	clear(b.marks)
 	e.batches.Put(b)
 	return td, nil
+}
+
+func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
+	var annotated roleCounts
+	var in *incident.Incident
+	var with *annotation
+	for _, m := range b.marks {
+		if m.Incident != in {
+			in, with = m.Incident, annotationOf(m.Incident)
+		}
+		c := &b.calls.Calls[m.Call]
+		span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
+		with.write(span.Attributes(), m.Role)
+		annotated[m.Role]++
+	}
+	e.telemetry.annotatedSpans(&annotated)
 }
 
 // processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		for _, rl := range ld.ResourceLogs().All() {
-			resource, known := call.Resource{}, false
-			for _, sl := range rl.ScopeLogs().All() {
-				for _, lr := range sl.LogRecords().All() {
-					if !known {
-						resource, known = call.ReadResource(rl.Resource().Attributes()), true
-					}
-					e.annotateLog(&resource, lr)
-				}
-			}
+		in, marks := e.markLogs(ld)
+		if len(marks) == 0 {
+			return
 		}
+		var annotated roleCounts
+		with := annotationOf(in)
+		for _, m := range marks {
+			with.write(m.record.Attributes(), m.role)
+			annotated[m.role]++
+		}
+		e.telemetry.annotatedLogs(&annotated)
 	})
 	return ld, nil
 }
 
-func (e *rcaEngine) annotateLog(r *call.Resource, lr plog.LogRecord) {
-	with, role := e.roleOf(r, lr)
-	if role != 0 {
-		with.write(lr.Attributes(), role)
-		e.telemetry.annotatedLog(role)
-	}
+// logMark is a record to annotate.
+type logMark struct {
+	record plog.LogRecord
+	role   engine.Role
 }
 
-func (e *rcaEngine) roleOf(r *call.Resource, lr plog.LogRecord) (*annotation, engine.Role) {
+// markLogs returns the open incident, nil when there is none, and the records that belong to it.
+func (e *rcaEngine) markLogs(ld plog.Logs) (in *incident.Incident, marks []logMark) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.annotation == nil {
-		return nil, 0
+	if in = e.core.Published(); in == nil {
+		return nil, nil
 	}
-	return e.annotation, e.core.MarkLog(r, trace.ID(lr.TraceID()), lr.SeverityNumber() >= plog.SeverityNumberWarn)
+	for _, rl := range ld.ResourceLogs().All() {
+		resource := call.ReadResource(rl.Resource().Attributes())
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, lr := range sl.LogRecords().All() {
+				grave := lr.SeverityNumber() >= plog.SeverityNumberWarn
+				if role := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
+					marks = append(marks, logMark{lr, role})
+				}
+			}
+		}
+	}
+	return in, marks
 }
 
 // deliver hands on what has changed in incidents. The lock must be held.
@@ -206,10 +223,6 @@ func (e *rcaEngine) deliver() {
 		}
 	}
 	e.pending = e.pending[:0]
-	e.annotation = nil
-	if in := e.core.Open(); in != nil {
-		e.annotation = annotationOf(in)
-	}
 }
 
 func (e *rcaEngine) whyLost() string {

@@ -98,12 +98,21 @@ func (t *telemetry) skipped(b *call.Batch) {
 	t.mu.Unlock()
 }
 
-func (t *telemetry) annotatedSpan(r engine.Role) {
-	t.builder.ProcessorRcaAnnotatedSpans.Add(context.Background(), 1, t.with(keyRoleMetric, r.String()))
+// roleCounts is how many items were annotated, by role.
+type roleCounts [engine.Symptom + 1]int64
+
+func (t *telemetry) annotatedSpans(n *roleCounts) {
+	t.annotated(t.builder.ProcessorRcaAnnotatedSpans, n)
 }
 
-func (t *telemetry) annotatedLog(r engine.Role) {
-	t.builder.ProcessorRcaAnnotatedLogs.Add(context.Background(), 1, t.with(keyRoleMetric, r.String()))
+func (t *telemetry) annotatedLogs(n *roleCounts) { t.annotated(t.builder.ProcessorRcaAnnotatedLogs, n) }
+
+func (t *telemetry) annotated(counter metric.Int64Counter, n *roleCounts) {
+	for role, count := range n {
+		if count > 0 {
+			counter.Add(context.Background(), count, t.with(keyRoleMetric, engine.Role(role).String()))
+		}
+	}
 }
 
 func (t *telemetry) changed(in *incident.Incident) {

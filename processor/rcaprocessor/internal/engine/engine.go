@@ -94,6 +94,7 @@ type Engine struct {
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	roles     map[graph.NodeID]Role
+	published *incident.Incident
 
 	serial   uint32      // of the span whose callees are being counted
 	batch    *call.Batch // at hand

@@ -22,19 +22,22 @@ const (
 
 func (r Role) String() string { return [...]string{"", "root_cause", "symptom"}[r] }
 
-// Mark says that a call of a batch is hurt in the open incident.
+// Mark says that a call of a batch is hurt in the incident that was open when the call passed by.
 type Mark struct {
-	Call int32 // index into Batch.Calls
-	Role Role
+	Call     int32 // index into Batch.Calls
+	Role     Role
+	Incident *incident.Incident // as it stood; read only
 }
 
 // publish makes an incident's nodes known to the marking of calls; nil for none.
 func (e *Engine) publish(in *incident.Incident) {
 	if in == nil {
-		e.roles = nil
+		e.roles, e.published = nil, nil
 		e.hurt.clear()
 		return
 	}
+	snapshot := *in
+	e.published = &snapshot
 	e.roles = make(map[graph.NodeID]Role, len(in.Verdict.Impacted)+1)
 	for _, name := range in.Verdict.Impacted {
 		e.graph.Named(name, func(n graph.NodeID) { e.roles[n] = Symptom })
@@ -48,7 +51,7 @@ func (e *Engine) mark(c *call.Call, op graph.OpID, i int32, marks []Mark) []Mark
 	if c.Outcome.Bad() || c.Duration() > e.ops[op].total.SlowThreshold() {
 		if r := e.role(op); r != 0 {
 			e.hurt.add(trace.ID(c.TraceID))
-			return append(marks, Mark{i, r})
+			return append(marks, Mark{i, r, e.published})
 		}
 	}
 	if !c.HasParent && e.hurt.has(trace.ID(c.TraceID)) {
@@ -56,7 +59,7 @@ func (e *Engine) mark(c *call.Call, op graph.OpID, i int32, marks []Mark) []Mark
 		if r == 0 {
 			r = Symptom
 		}
-		return append(marks, Mark{i, r})
+		return append(marks, Mark{i, r, e.published})
 	}
 	return marks
 }
@@ -75,6 +78,9 @@ func (e *Engine) role(op graph.OpID) Role {
 	}
 	return e.roles[e.graph.OpAt(op).Node]
 }
+
+// Published returns the open incident as it stood when it opened or changed last, nil when there is none; read only.
+func (e *Engine) Published() *incident.Incident { return e.published }
 
 // MarkLog says what a log record is in the open incident, 0 for nothing: a record of a hurt trace is what its
 // node is, or a symptom; one without is it when it is grave and its node is part of the incident.
