@@ -204,6 +204,55 @@ func TestGatePayback(t *testing.T) {
 	}
 }
 
+// By rate, half-open waits for all its probes, and what is exactly the limit is too much.
+func TestGateHalfOpenByRate(t *testing.T) {
+	const slow, fast = second + 1, second
+	type probe struct {
+		outcome Outcome
+		took    int64
+	}
+	for name, tt := range map[string]struct {
+		failureRatio float64
+		probes       []probe
+		want         State
+	}{
+		"one of four bad, so far":     {0.5, []probe{{Fail, fast}}, HalfOpen},
+		"one of four":                 {0.5, []probe{{Fail, fast}, {OK, fast}, {OK, fast}, {OK, fast}}, Closed},
+		"two of four":                 {0.5, []probe{{Fail, fast}, {OK, fast}, {OK, fast}, {Fail, fast}}, Open},
+		"one of four, none allowed":   {0, []probe{{Fail, fast}, {OK, fast}, {OK, fast}, {OK, fast}}, Open},
+		"none of four, none allowed":  {0, []probe{{OK, fast}, {OK, fast}, {OK, fast}, {OK, fast}}, Closed},
+		"three slow, four are needed": {0.5, []probe{{OK, slow}, {OK, slow}, {OK, slow}, {OK, fast}}, Closed},
+		"four slow":                   {0.5, []probe{{OK, slow}, {OK, slow}, {OK, slow}, {OK, slow}}, Open},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := gateConfig()
+			cfg.Policy, cfg.Probes, cfg.FailureRatio = ByRate, 4, tt.failureRatio
+			o := newObservedGate(cfg)
+			o.Force(0, HalfOpen)
+			for _, p := range tt.probes {
+				require.True(t, o.Admit(second))
+				o.Record(second, second, p.outcome, p.took)
+			}
+			assert.Equal(t, tt.want, o.State())
+		})
+	}
+}
+
+// What began before the trouble was over says nothing of a gate that is closed again; what a probe says counts.
+func TestGateClosedAgain(t *testing.T) {
+	o := newObservedGate(gateConfig())
+	o.call(0, 4, Fail)
+	require.True(t, o.Admit(5*second))
+	require.Equal(t, 2, o.call(6*second, 2, OK))
+	require.Equal(t, Closed, o.State())
+	for range 10 {
+		o.Record(7*second, 5*second-1, Fail, 0)
+	}
+	assert.Zero(t, o.Counts(7*second))
+	o.Record(7*second, 5*second, Fail, 0)
+	assert.Equal(t, Counts{Calls: 1, Bad: 1}, o.Counts(7*second))
+}
+
 // A probe that outlives its period gives no place back in the next.
 func TestGateProbesOfAnotherPeriod(t *testing.T) {
 	o := newObservedGate(gateConfig())
@@ -249,6 +298,11 @@ func TestGateCounts(t *testing.T) {
 		o.call(second, 1, Ignored)
 		assert.Equal(t, Counts{Calls: 3, Bad: 1}, o.Counts(10*second), s)
 		assert.Zero(t, o.Counts(11*second), s)
+		late(o, 1)
+		assert.Zero(t, o.Counts(11*second), s)
+		o.Force(20*second, s)
+		o.Record(20*second, 20*second-1, Fail, 0)
+		assert.Zero(t, o.Counts(20*second), s)
 	}
 	o.Force(0, HalfOpen)
 	slowly(o, 1, second)
