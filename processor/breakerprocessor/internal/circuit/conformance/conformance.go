@@ -8,6 +8,7 @@ package conformance
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,8 +19,10 @@ type Case struct {
 	Steps     []Step
 	// Tags: "evicts" needs a window of calls that forgets the oldest.
 	Tags []string
-	// Systems is what was observed of other libraries, by name: agree, diverge, or n/a.
+	// Systems is what was observed of other libraries, by name: agree, diverge, or n/a. A file may say the same
+	// at more length, as Oracle.
 	Systems map[string]string
+	Oracle  map[string]struct{ Result string }
 }
 
 // Config is the configuration of a case. A rule that is 0 is off.
@@ -89,6 +92,15 @@ func Parse(text []byte) ([]Case, error) {
 	if len(file.Cases) == 0 {
 		return nil, fmt.Errorf("no breaker_cases: is it a file of cases at all?")
 	}
+	for i := range file.Cases {
+		c := &file.Cases[i]
+		if c.Systems == nil {
+			c.Systems = map[string]string{}
+		}
+		for system, o := range c.Oracle {
+			c.Systems[system] = o.Result
+		}
+	}
 	return file.Cases, nil
 }
 
@@ -105,7 +117,7 @@ func (c *Case) Run(s Subject) error {
 			err = fmt.Errorf("state is %s, must be %s", s.State(), step.State)
 		}
 		if err != nil {
-			return fmt.Errorf("step %d (%s %s): %w", i+1, step.Do, step.Outcome, err)
+			return fmt.Errorf("step %d (%s): %w", i+1, strings.TrimSpace(step.Do+" "+step.Outcome), err)
 		}
 	}
 	return nil
