@@ -30,7 +30,7 @@ func (e *Ejections) Forgive() {
 	}
 }
 
-// Return: the host is back, and its row of failures begins anew.
+// Return begins the row of failures anew: the host is back.
 func (e *Ejections) Return() { e.row = 0 }
 
 // Request takes the end of a request and says whether it is the threshold-th failure in a row; if so, the
