@@ -15,8 +15,20 @@ const (
 	NumStates = iota
 )
 
+// States that are set by hand, and on a Gate alone: a Breaker, which has NumStates of them, is never there.
+const (
+	// ForcedOpen: no call is admitted, however long it takes.
+	ForcedOpen State = NumStates + iota
+	// Disabled: all calls are admitted, none is counted.
+	Disabled
+	// MetricsOnly: all calls are admitted and counted, and nothing follows.
+	MetricsOnly
+)
+
 // String is the state's name in attributes, events and metrics.
-func (s State) String() string { return [...]string{"closed", "open", "half_open"}[s] }
+func (s State) String() string {
+	return [...]string{"closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}[s]
+}
 
 // Reason says why a breaker changed its state.
 type Reason uint8
@@ -38,11 +50,24 @@ const (
 	Recovered
 	// Forgotten: no calls for so long that the state means nothing any more.
 	Forgotten
+	// Consecutive: so many calls failed one after the other. This and the following are a Gate's alone.
+	Consecutive
+	// FailureCount: so many calls of the window failed.
+	FailureCount
+	// SlowRate: too large a share of the calls was slow.
+	SlowRate
+	// ProbeTimeout: half-open for too long, and not decided.
+	ProbeTimeout
+	// Manual: somebody said so.
+	Manual
 )
 
 // String is the reason's name in attributes and events.
 func (r Reason) String() string {
-	return [...]string{"", "failure_rate", "fast_failure_rate", "failure_load", "open_elapsed", "still_failing", "recovered", "forgotten"}[r]
+	return [...]string{
+		"", "failure_rate", "fast_failure_rate", "failure_load", "open_elapsed", "still_failing", "recovered", "forgotten",
+		"consecutive", "failure_count", "slow_rate", "probe_timeout", "manual",
+	}[r]
 }
 
 // Transition is one change of state.
@@ -127,22 +152,8 @@ func (b *Breaker) trip(now int64, why Reason, evidence Sums, attempt uint8) (Tra
 	return Transition{From: from, To: Open, Reason: why, At: now, Evidence: evidence, Attempt: attempt, Until: until}, true
 }
 
-// openTime is OpenDuration doubled for each attempt, capped, and then spread by the jitter.
+// openTime is how long the breaker stays open at its attempt-th return to open.
 func (b *Breaker) openTime(attempt uint8) int64 {
-	d := b.cfg.OpenDuration
-	for range attempt {
-		if d >= b.cfg.MaxOpenDuration-d {
-			d = b.cfg.MaxOpenDuration
-			break
-		}
-		d *= 2
-	}
-	d = min(d, b.cfg.MaxOpenDuration)
-	// splitmix64 of the seed and the attempt: the same for the same edge whenever it is replayed.
-	x := b.seed + (uint64(attempt)+1)*0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	x ^= x >> 31
-	spread := 2*float64(x>>11)/float64(1<<53) - 1 // -1..1
-	return min(d+int64(float64(d)*b.cfg.Jitter*spread), b.cfg.MaxOpenDuration)
+	t := OpenTime{First: b.cfg.OpenDuration, Max: b.cfg.MaxOpenDuration, Multiplier: 2, Jitter: b.cfg.Jitter}
+	return t.of(b.seed, attempt)
 }

@@ -396,7 +396,8 @@ func TestBreakerInvariants(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	assert.Equal(t, "closed open half_open", Closed.String()+" "+Open.String()+" "+HalfOpen.String())
-	for r := FailureRate; r <= Forgotten; r++ {
+	assert.Equal(t, "forced_open disabled metrics_only", ForcedOpen.String()+" "+Disabled.String()+" "+MetricsOnly.String())
+	for r := FailureRate; r <= Manual; r++ {
 		assert.NotEmpty(t, r.String())
 	}
 }

@@ -45,8 +45,7 @@ func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
 
 // failing is the slow rule.
 func (cfg *Config) failing(s *Sums) bool {
-	ratio := s.Ratio()
-	return s.Calls >= cfg.MinimumCalls && ratio >= cfg.FailureRatio && wilson(ratio, s.Calls, cfg.Confidence) >= cfg.FailureFloor
+	return s.Calls >= cfg.MinimumCalls && surely(s.Ratio(), s.Calls, cfg.FailureRatio, cfg.Confidence, cfg.FailureFloor)
 }
 
 // overloaded is the load rule.
@@ -54,12 +53,4 @@ func (cfg *Config) overloaded(s *Sums, share float64) bool {
 	return s.Calls >= cfg.LoadCalls && s.BusyRatio() >= share && wilson(s.Ratio(), s.Calls, cfg.LoadConfidence) >= cfg.CloseRatio
 }
 
-// next is the attempt that opening now would be: one more than the last, less one for each window that it has
-// stayed closed since; the first, once all of them are paid back.
-func (c *closed) next(now, window int64) uint8 {
-	if c.since == math.MinInt64 {
-		return 0
-	}
-	paid := (now - c.since) / window
-	return uint8(min(max(0, int64(c.attempt)+1-paid), math.MaxUint8))
-}
+func (c *closed) next(now, window int64) uint8 { return nextAttempt(c.attempt, c.since, now, window) }

@@ -82,6 +82,12 @@ func wilson(ratio float64, n uint32, z float64) float64 {
 	return (ratio + zz/(2*N) - z*math.Sqrt(ratio*(1-ratio)/N+zz/(4*N*N))) / (1 + zz/N)
 }
 
+// surely says that a ratio seen in n observations has reached a limit, and that z standard deviations of doubt
+// leave it at or above the floor.
+func surely(ratio float64, n uint32, limit, z, floor float64) bool {
+	return ratio >= limit && wilson(ratio, n, z) >= floor
+}
+
 func saturate(a, b uint32) uint32 {
 	if s := a + b; s >= a {
 		return s
