@@ -42,6 +42,7 @@ type rcaEngine struct {
 	stopOnce sync.Once
 	done     sync.WaitGroup
 	panicked sync.Once
+	lost     sync.Once
 }
 
 // batch is the scratch memory for one ptrace.Traces.
@@ -219,17 +220,23 @@ func (e *rcaEngine) deliver() {
 			zap.String("summary", in.Verdict.Summary))
 		e.telemetry.changed(in)
 		if !e.emitter.Emit(eventOf(in)) {
-			e.telemetry.lost(e.whyLost())
+			e.lose()
 		}
 	}
 	e.pending = e.pending[:0]
 }
 
-func (e *rcaEngine) whyLost() string {
+// lose counts an event record that was not taken, and says so the first time.
+func (e *rcaEngine) lose() {
+	reason, advice := "no_logs_pipeline", "add the processor to a logs pipeline"
 	if e.emitter.HasOutlet() {
-		return "queue_full"
+		reason, advice = "queue_full", "raise event_queue_size, or see what holds the logs pipeline up"
 	}
-	return "no_logs_pipeline"
+	e.telemetry.lost(reason)
+	e.lost.Do(func() {
+		e.logger.Warn("An event record was not delivered; further ones are only counted",
+			zap.String("reason", reason), zap.String("advice", advice))
+	})
 }
 
 // guarded runs f under the lock. When f panics, what was learned may be half written: it is given up.
