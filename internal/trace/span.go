@@ -10,13 +10,12 @@ import "github.com/firebreak-otel/firebreak/internal/call"
 // ID is a trace id.
 type ID [16]byte
 
-// Span is the skeleton of a span: what is kept of it for analysis. 64 bytes.
+// Span is the skeleton of a span: what is kept of it for analysis. 56 bytes.
 type Span struct {
 	ID, Parent uint64 // Parent is 0 for a root
 	Start, End int64  // event time, unix nanoseconds
 	// Handles of the engine that filled the table; the table and the walk do not look into them.
 	Op, Instance uint32
-	Link         uint32
 	Weight       uint32 // adjusted count in 1/16
 	Role         call.Role
 	Outcome      call.Outcome

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 const (
@@ -84,7 +85,8 @@ func (t *Table) Len() (spans, traces int) { return t.spans, len(t.index) }
 
 // Bytes returns about how much memory the table holds.
 func (t *Table) Bytes() int64 {
-	const spanBytes, entryBytes, indexBytes = 64, 48, 32
+	const spanBytes, entryBytes = int64(unsafe.Sizeof(Span{})), int64(unsafe.Sizeof(entry{}))
+	const indexBytes = 32 // a key, a value, and the room that a map leaves
 	return int64(len(t.chunks))*chunkSize*spanBytes + int64(cap(t.entries))*entryBytes + int64(len(t.index))*indexBytes
 }
 

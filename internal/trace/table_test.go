@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -133,6 +134,11 @@ func TestEverySpanComesOutOnce(t *testing.T) {
 			assert.Equal(t, 1, n, "span %d", id)
 		}
 	})
+}
+
+// The documentation gives this figure.
+func TestSkeletonIsSmall(t *testing.T) {
+	assert.Equal(t, uintptr(56), unsafe.Sizeof(Span{}))
 }
 
 func TestMemoryIsReused(t *testing.T) {
