@@ -2,14 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package decision says what a breaker's state means for those who call: an Advice, as a plain value with a
-// stable JSON form, and a Change when it becomes another. It advises; nothing here stops a call.
+// stable JSON form, and an Event when something happens. It advises; nothing here stops a call.
 package decision
 
 import (
-	"fmt"
-	"strconv"
-	"time"
-
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
@@ -20,124 +16,102 @@ const (
 	Reject = "reject"
 )
 
+// TTL is for how long an advice holds, in nanoseconds: when no newer one comes, whoever gives it is gone, and calls
+// are made as if there were none.
+const TTL = int64(15e9)
+
 // Edge names what the advice is about.
 type Edge struct {
-	Name   string `json:"name"` // caller->callee
+	Name   string `json:"name"` // caller->callee, and the operation where the edge is of one
 	Caller string `json:"caller"`
 	Callee string `json:"callee"`
 	// Kind of the callee: service, database, messaging, external.
-	Kind string `json:"callee_kind"`
+	Kind      string `json:"callee_kind"`
+	Operation string `json:"operation,omitempty"`
 }
 
-// Advice is the present state of one edge's breaker. Times are unix nanoseconds of event time.
+// Advice is the present state of one edge. Times are unix nanoseconds of event time, shares and ratios 0..1.
 type Advice struct {
 	Edge
 	State  string `json:"state"`
 	Advice string `json:"advice"`
+	// Enforced is always false: no call was stopped.
+	Enforced bool `json:"enforced"`
 	// Reason is why the breaker opened, for as long as it is not closed; then why it closed.
 	Reason string `json:"reason,omitempty"`
 	// Explanation is the reason in a sentence, with its numbers.
 	Explanation string `json:"explanation,omitempty"`
 	Since       int64  `json:"since_unix_nano,omitempty"`
 	Until       int64  `json:"until_unix_nano,omitempty"`
-	// FailureRatio and Calls are what decided: the share of failures, 0..1, among so many observed calls.
+	// Expires is when the advice means nothing any more.
+	Expires int64 `json:"expires_unix_nano,omitempty"`
+	// AdmitShare of the calls may be made.
+	AdmitShare float64 `json:"admit_share"`
+	// FailureRatio, SlowRatio and Calls are what decided, among so many observed calls.
 	FailureRatio float64 `json:"failure_ratio"`
+	SlowRatio    float64 `json:"slow_ratio"`
 	Calls        uint32  `json:"calls"`
 	// Attempt counts the open periods since the callee was last trusted, from 0.
 	Attempt uint8 `json:"attempt"`
+	// Obedience is the share of the usual calls that is not made while the breaker is open; -1: not measured.
+	Obedience float64 `json:"obedience"`
+	// Withheld is why the breaker stays closed though a rule says open.
+	Withheld string `json:"withheld,omitempty"`
+	// Stalled: hardly any call ends. Backlog: messages wait far longer than usual for their consumer.
+	Stalled bool `json:"stalled,omitempty"`
+	Backlog bool `json:"backlog,omitempty"`
+	Retries Retries `json:"retries"`
+	Effects Effects `json:"effects"`
+	// ConcurrencyLimit is how many calls should be in flight at most; 0: not known. InFlight is how many are, on average.
+	ConcurrencyLimit int     `json:"concurrency_limit,omitempty"`
+	InFlight         float64 `json:"in_flight"`
+	Saturated        bool    `json:"saturated,omitempty"`
+	// Eject names instances of the callee that should get no calls, DegradedCallers those of the caller that fail where the
+	// others do not.
+	Eject           []string `json:"eject,omitempty"`
+	DegradedCallers []string `json:"degraded_callers,omitempty"`
 }
 
-// Change is one change of state.
-type Change struct {
-	Advice
-	Previous string `json:"previous_state"`
-	// Why the state changed now; differs from Reason when an open breaker becomes half open.
-	Why string `json:"why"`
-	// Calls and ratio of this change are in Advice, but for half open: nothing was counted to get there.
+// Retries is what the edge's calls repeat, in the window.
+type Retries struct {
+	// Amplification is how many calls are made for one that is wanted.
+	Amplification float64 `json:"amplification"`
+	// Storm: they are more than the callee can bear. Metastable: they go on though what caused them is well again.
+	Storm      bool `json:"storm,omitempty"`
+	Metastable bool `json:"metastable,omitempty"`
+	// Budget is the share of first attempts that may be retried.
+	Budget float64 `json:"budget"`
+	// Layer is the edge that alone should retry, on a path where several do; and in which order to compose.
+	Composition string `json:"composition,omitempty"`
 }
 
-// Of is the advice after a breaker's last transition; cause is the one that opened it last. Both are zero for
-// a breaker that never changed.
-func Of(e Edge, cfg *circuit.Config, last, cause circuit.Transition) Advice {
-	a := Advice{Edge: e, State: last.To.String(), Advice: For(last.To), Since: last.At, Until: last.Until, Attempt: last.Attempt}
-	because := last
-	if last.To == circuit.HalfOpen {
-		because = cause
+// Effects is how far the edge's failures reach, in the window.
+type Effects struct {
+	// Propagation is the share of failed calls that made what they were made for fail; the rest was absorbed.
+	Propagation float64 `json:"propagation"`
+	Fallback    bool    `json:"fallback"` // most failures are absorbed
+	// Upstreams are the services that failures reached.
+	Upstreams []string `json:"upstreams,omitempty"`
+	// Entries is the share of all requests with a failed call on the edge, EntriesFailed of those that failed as well.
+	Entries       float64 `json:"entries"`
+	EntriesFailed float64 `json:"entries_failed"`
+}
+
+// AdmitAt is the share of the calls that may be made at time now: all, once the advice has expired.
+func (a *Advice) AdmitAt(now int64) float64 {
+	if now > a.Expires {
+		return 1
 	}
-	a.Reason = because.Reason.String()
-	a.FailureRatio, a.Calls = because.Evidence.Ratio(), because.Evidence.Calls
-	a.Explanation = explain(cfg, last, because)
-	return a
-}
-
-// ChangeOf is the change that the transition last made.
-func ChangeOf(e Edge, cfg *circuit.Config, last, cause circuit.Transition) Change {
-	return Change{Advice: Of(e, cfg, last, cause), Previous: last.From.String(), Why: last.Reason.String()}
+	return a.AdmitShare
 }
 
 // For is what a state advises.
 func For(s circuit.State) string {
 	switch s {
-	case circuit.Open:
+	case circuit.Open, circuit.ForcedOpen:
 		return Reject
 	case circuit.HalfOpen:
 		return Probe
 	}
 	return Allow
-}
-
-// Sentence tells the change to people.
-func (c *Change) Sentence() string {
-	return fmt.Sprintf("Breaker %s is %s: %s.", c.Name, map[string]string{
-		"closed": "closed again", "open": "open", "half_open": "half open",
-	}[c.State], c.Explanation)
-}
-
-func explain(cfg *circuit.Config, last, because circuit.Transition) string {
-	ev := &because.Evidence
-	counted := fmt.Sprintf("%s of %s failed", percent(ev.Ratio()), calls(ev.Calls))
-	if ev.Bad == 0 {
-		counted = fmt.Sprintf("none of %s failed", calls(ev.Calls))
-	}
-	if ev.Throttled > 0 {
-		counted += fmt.Sprintf(" (%d throttled)", ev.Throttled)
-	}
-	switch last.Reason {
-	case circuit.FailureRate:
-		return fmt.Sprintf("%s within %v", counted, seconds(cfg.Window))
-	case circuit.FastFailureRate:
-		return fmt.Sprintf("%s within %v", counted, seconds(cfg.FastWindow))
-	case circuit.FailureLoad:
-		return fmt.Sprintf("%s, and these took %s of the time spent in calls", counted, percent(ev.BusyRatio()))
-	case circuit.OpenElapsed:
-		return fmt.Sprintf("calls that start from now on are verified, after it was open because %s", counted)
-	case circuit.StillFailing:
-		return fmt.Sprintf("%s while it was verified", counted)
-	case circuit.Recovered:
-		return fmt.Sprintf("%s while it was verified", counted)
-	case circuit.Forgotten:
-		return "there were no calls for so long that the state meant nothing any more"
-	}
-	return ""
-}
-
-func calls(n uint32) string {
-	if n == 1 {
-		return "1 call"
-	}
-	return strconv.FormatUint(uint64(n), 10) + " calls"
-}
-
-func seconds(ns int64) time.Duration { return time.Duration(ns) }
-
-// percent rounds to whole percents, but never to a false 0 or 100.
-func percent(ratio float64) string {
-	p := 100 * ratio
-	switch {
-	case p > 0 && p < 0.5:
-		return "<1 %"
-	case p < 100 && p >= 99.5:
-		return ">99 %"
-	}
-	return strconv.FormatFloat(p, 'f', 0, 64) + " %"
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package edge keeps the table of who calls whom: for each edge the outcomes of its calls in a window of
-// event time, and a circuit breaker. It knows no clock and no telemetry.
+// event time, what is usual there, and a circuit breaker. It knows no clock and no telemetry.
 package edge
 
 import (
@@ -14,46 +14,51 @@ import (
 // UnknownCaller is the caller of an edge that only its callee's spans tell of.
 const UnknownCaller = "unknown"
 
-// Edge is one caller -> callee.
+// Edge is one caller -> callee. Ten thousand of them are held at a time: what only failures need is in Hot.
 type Edge struct {
-	Caller, Callee string
-	Kind           call.NodeKind // of the callee
+	Caller, Callee *Node
 	Breaker        circuit.Breaker
+	// Hot is nil while the edge has no failures.
+	Hot *Hot
 
-	// Past is nil until the breaker's first transition.
-	Past *Past
-	// The newest call that failed, as an example.
-	BadTrace [16]byte
-	BadSpan  uint64
-
-	key, caller, callee uint64
-	name                string
-	outcomes            window.Ring[circuit.Sums, *circuit.Sums]
-	lastSeen            int64
-	place               int // in Table.order; -1: gone
-	active              bool
-	aliases             []uint64 // further keys in Table.edges
+	key       uint64
+	operation string // of an edge by operation
+	rule      *Rule  // nil: none of the settings' is about it
+	pulses    window.Ring[pulse, *pulse]
+	usual     usual
+	lastSeen  int64
+	folded    int64 // when usual last took a window
+	handle    uint32
+	place     int32 // in Table.order; -1: gone
+	active    bool
+	stalled   bool
 }
 
-// Past is what the breaker did last.
-type Past struct {
-	// Last is its last transition, Cause the last that opened it.
-	Last, Cause circuit.Transition
+// Node is one end of edges.
+type Node struct {
+	Key  uint64
+	Name string
+	Kind call.NodeKind
+	refs int32
 }
 
-// Name is the edge for people, "caller->callee".
+// Name is the edge for people, "caller->callee", and the operation where the edge is of one.
 func (e *Edge) Name() string {
-	if e.name == "" {
-		e.name = e.Caller + "->" + e.Callee
+	if e.Hot != nil && e.Hot.name != "" {
+		return e.Hot.name
 	}
-	return e.name
+	name := e.Caller.Name + "->" + e.Callee.Name
+	if e.operation != "" {
+		name += " " + e.operation
+	}
+	if e.Hot != nil {
+		e.Hot.name = name
+	}
+	return name
 }
 
 // Key is the edge's identity.
 func (e *Edge) Key() uint64 { return e.key }
-
-// Sums are the outcomes of the calls that ended in [from, to), in whole buckets.
-func (e *Edge) Sums(from, to int64) circuit.Sums { return e.outcomes.Sum(from, to) }
 
 // mix makes an edge's key of its nodes' keys.
 func mix(caller, callee uint64) uint64 {

@@ -25,12 +25,17 @@ type seen struct {
 	id      uint64
 	edge    *Edge
 	address uint64 // the key of the address that was called, 0 when it has a better name
+	head    int64  // event time had come so far
+	end     int64  // of the call
+	named   bool   // it is known which of the callee's instances answered
+	bad     bool
 }
 
-// waiting is a service that was called by a span which has not been seen yet.
+// waiting is who answered a call whose own span has not been seen yet.
 type waiting struct {
-	id      uint64
-	service *Service
+	id       uint64
+	service  *Service
+	instance *Instance
 }
 
 func newRecent() recent {
@@ -38,22 +43,31 @@ func newRecent() recent {
 }
 
 // client notes a caller's span on its edge, and returns who answered it, if that is known.
-func (r *recent) client(trace [16]byte, span uint64, e *Edge, address uint64) (server *Service, dup bool) {
+func (r *recent) client(trace [16]byte, span uint64, e *Edge, address uint64) (slot *seen, server *waiting, dup bool) {
 	id := hash(trace, span)
-	s := &r.seen[id%seenSlots]
-	if s.id == id {
-		return nil, true
+	slot = &r.seen[id%seenSlots]
+	if slot.id == id {
+		return slot, nil, true
 	}
-	*s = seen{id, e, address}
-	w := &r.wait[id%waitSlots]
-	if w.id == id {
-		server, *w = w.service, waiting{}
+	*slot = seen{id: id, edge: e, address: address}
+	if w := &r.wait[id%waitSlots]; w.id == id {
+		w.id = 0
+		return slot, w, false
 	}
-	return server, false
+	return slot, nil, false
+}
+
+// sent finds a caller's span, nil: not seen lately.
+func (r *recent) sent(trace [16]byte, span uint64) *seen {
+	id := hash(trace, span)
+	if s := &r.seen[id%seenSlots]; s.id == id {
+		return s
+	}
+	return nil
 }
 
 // server notes a callee's span, and returns the caller's if that was seen.
-func (r *recent) server(trace [16]byte, span, parent uint64, by *Service) (client *seen, dup bool) {
+func (r *recent) server(trace [16]byte, span, parent uint64, by waiting) (client *seen, dup bool) {
 	// Some tracers give both sides of a call the same span id.
 	id := ^hash(trace, span)
 	s := &r.seen[id%seenSlots]
@@ -68,7 +82,8 @@ func (r *recent) server(trace [16]byte, span, parent uint64, by *Service) (clien
 	if c := &r.seen[up%seenSlots]; c.id == up && c.edge != nil {
 		return c, false
 	}
-	r.wait[up%waitSlots] = waiting{up, by}
+	by.id = up
+	r.wait[up%waitSlots] = by
 	return nil, false
 }
 

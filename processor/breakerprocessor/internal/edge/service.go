@@ -5,16 +5,24 @@ package edge
 
 import (
 	"math"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
 // serviceSlots is how many services are remembered; a power of two. Two that share a slot forget each other,
 // which costs an allocation a batch and a little evidence, and nothing else.
 const serviceSlots = 1 << 13
+
+// instanceSlots is how many instances are, in the same way.
+const instanceSlots = 1 << 12
 
 const never = math.MinInt64
 
@@ -25,15 +33,98 @@ type Service struct {
 	// clientAt is when a caller's span last told of a call to it.
 	clientAt int64
 	since    int64 // when it was first seen
+	servedAt int64 // when it last told of a call that it answered
+	received window.Ring[count, *count]
+	usual    usualCount
 }
+
+// Instance is one replica of a service, or an address.
+type Instance struct {
+	Key  uint64
+	Name string
+}
+
+// count is a number of calls.
+type count uint32
+
+// Add adds other to c.
+func (c *count) Add(other *count) { *c = count(plus(uint32(*c), uint32(*other))) }
 
 // Service finds the service of a resource, by the resource's key.
 func (t *Table) Service(key uint64, r *call.Resource) *Service {
 	slot := &t.services[key%serviceSlots]
 	if *slot == nil || (*slot).Key != key {
-		*slot = &Service{Key: key, Name: strings.Clone(r.Node()), clientAt: never, since: t.head}
+		*slot = &Service{Key: key, Name: strings.Clone(r.Node()), clientAt: never, servedAt: never, since: t.head}
 	}
 	return *slot
+}
+
+// Handle is a small number for the service, from 1. Another may have had it before.
+func (s *Service) Handle() uint32 { return uint32(s.Key%serviceSlots) + 1 }
+
+// ServiceOf is the handle of the service that an edge leads to, 0 when it emits no spans.
+func (t *Table) ServiceOf(e *Edge) uint32 {
+	if s := t.services[e.Callee.Key%serviceSlots]; s != nil && s.Key == e.Callee.Key && e.Callee.Kind == call.NodeService {
+		return s.Handle()
+	}
+	return 0
+}
+
+// ServiceName is the name of the service that has the handle now.
+func (t *Table) ServiceName(handle uint32) string {
+	if s := t.services[(handle-1)%serviceSlots]; handle != 0 && s != nil {
+		return s.Name
+	}
+	return ""
+}
+
+// Instance finds the instance that a resource is, by a key of its own.
+func (t *Table) Instance(key uint64, name string) *Instance {
+	slot := &t.instances[key%instanceSlots]
+	if *slot == nil || (*slot).Key != key {
+		*slot = &Instance{Key: key, Name: strings.Clone(name)}
+	}
+	return *slot
+}
+
+func (t *Table) instanceAt(p *call.Peer) *Instance {
+	key := (xxhash.Sum64String(p.Instance) ^ uint64(uint32(p.InstancePort))) * 0x9e3779b97f4a7c15
+	slot := &t.instances[key%instanceSlots]
+	if *slot == nil || (*slot).Key != key {
+		name := strings.Clone(p.Instance)
+		if p.InstancePort != 0 {
+			name = net.JoinHostPort(name, strconv.Itoa(int(p.InstancePort)))
+		}
+		*slot = &Instance{Key: key, Name: name}
+	}
+	return *slot
+}
+
+// receive notes that the service answered a call.
+func (s *Service) receive(t *Table, at int64) {
+	if s.servedAt == never {
+		s.received = window.NewRing[count](t.set.Buckets+1, t.set.Bucket)
+	}
+	s.servedAt = t.head
+	if c := s.received.At(at); c != nil {
+		*c++
+	}
+}
+
+// speaks says that the node sends spans of the calls that it answers.
+func (t *Table) speaks(key uint64) bool {
+	s := t.services[key%serviceSlots]
+	return s != nil && s.Key == key && s.servedAt != never && t.head-s.servedAt <= t.set.Idle
+}
+
+func (s *Service) move(d int64) {
+	s.since += d
+	for _, at := range []*int64{&s.clientAt, &s.servedAt} {
+		if *at != never {
+			*at += d
+		}
+	}
+	s.received.Reset()
 }
 
 // onlyWitness says that nobody but the service itself tells of the calls to it: not for as long as an idle edge
@@ -54,14 +145,14 @@ func (t *Table) touch(key uint64) {
 // from now on: what this caller means by an address is the service behind it, unless there are several.
 func (t *Table) matched(e *Edge, address uint64, s *Service) *Edge {
 	by := t.edges[address]
-	if address == 0 || by == nil {
+	if address == 0 || by == nil || by.operation != "" {
 		return e
 	}
 	if by.key != address { // an alias already
-		if by.callee != s.Key {
-			by.aliases = slices.DeleteFunc(by.aliases, func(k uint64) bool { return k == address })
+		if by.Callee.Key != s.Key {
+			t.aliases[by.key] = slices.DeleteFunc(t.aliases[by.key], func(k uint64) bool { return k == address })
 			delete(t.edges, address)
-			t.aliases--
+			t.aliasCount--
 			if len(t.mixed) >= t.set.MaxEdges {
 				clear(t.mixed)
 			}
@@ -72,14 +163,14 @@ func (t *Table) matched(e *Edge, address uint64, s *Service) *Edge {
 	if _, several := t.mixed[address]; several {
 		return e
 	}
-	if t.aliases >= t.set.MaxEdges {
+	if t.aliasCount >= t.set.MaxEdges {
 		t.AliasesFull++
 		return e
 	}
 	into := t.rename(by, s)
 	t.edges[address] = into
-	into.aliases = append(into.aliases, address)
-	t.aliases++
+	t.aliases[into.key] = append(t.aliases[into.key], address)
+	t.aliasCount++
 	if e == by {
 		return into
 	}
@@ -88,23 +179,34 @@ func (t *Table) matched(e *Edge, address uint64, s *Service) *Edge {
 
 // rename makes the edge to an address the edge to the service behind it, or adds it to the one there is.
 func (t *Table) rename(e *Edge, s *Service) *Edge {
-	key := mix(e.caller, s.Key)
+	key := mix(e.Caller.Key, s.Key)
 	into := t.edges[key]
 	if into == nil {
 		delete(t.edges, e.key)
 		t.edges[key] = e
-		e.key, e.callee, e.Callee, e.Kind, e.name = key, s.Key, s.Name, call.NodeService, ""
+		t.leave(e.Callee)
+		e.key, e.Callee = key, t.node(s.Key, s.Name, call.NodeService)
+		e.Callee.refs++
+		if e.Hot != nil {
+			e.Hot.name = ""
+		}
+		e.Breaker.Configure(t.configFor(e))
+		t.force(e)
 		return e
 	}
-	into.outcomes.Merge(&e.outcomes)
+	into.pulses.Merge(&e.pulses)
+	into.usual.add(&e.usual)
 	into.lastSeen = max(into.lastSeen, e.lastSeen)
-	if into.Breaker.State() == circuit.Closed && e.Breaker.State() != circuit.Closed {
-		into.Breaker, into.Past = e.Breaker, e.Past
+	if e.Hot != nil {
+		h := t.heat(into)
+		h.merge(e.Hot)
+		if into.Breaker.State() == circuit.Closed && e.Breaker.State() != circuit.Closed {
+			into.Breaker, h.Last, h.Cause = e.Breaker, e.Hot.Last, e.Hot.Cause
+		}
 	}
 	if e.active {
 		e.active = false
 		t.active = slices.DeleteFunc(t.active, func(a *Edge) bool { return a == e })
-		t.activate(into)
 	}
 	t.remove(e)
 	return into

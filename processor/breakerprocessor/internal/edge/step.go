@@ -12,81 +12,132 @@ import (
 const (
 	// evictOnFull is how many edges are looked at, for one that may go, when a new one finds the table full.
 	evictOnFull = 8
-	// evictEach is the share of the table that a step looks at: all of it in that many steps.
-	evictEach = 64
+	// lookEach is the share of the table that a step looks at: all of it in that many steps.
+	lookEach = 10
+	// coldAfter windows without a failure an edge is one without failures again.
+	coldAfter = 6
 )
 
-// Step lets every breaker decide at time now, in event time, and tells of each transition. now must not go
+// Step lets every breaker decide at time now, in event time, and tells of what happened. now must not go
 // back, except by Move.
-func (t *Table) Step(now int64, changed func(*Edge, circuit.Transition)) {
-	cfg := t.set.Circuit
+func (t *Table) Step(now int64, tell func(Event)) {
+	t.lookAtEntries(now)
+	for _, e := range t.active {
+		t.decide(e, now, tell)
+	}
 	kept := t.active[:0]
 	for _, e := range t.active {
-		recent := circuit.Recent{Window: e.Sums(now-cfg.Window, now), Fast: e.Sums(now-cfg.FastWindow, now)}
-		judged := recent
-		if t.beganDeeper(e, &recent) {
-			judged = circuit.Recent{}
-		}
-		tr, ok := e.Breaker.Step(now, &judged)
-		if !ok && e.Breaker.State() == circuit.HalfOpen && now-e.lastSeen > t.set.Idle {
-			tr, ok = e.Breaker.Forget(now)
-		}
-		if ok {
-			if e.Past == nil {
-				e.Past = &Past{}
-			}
-			e.Past.Last = tr
-			if tr.To == circuit.Open {
-				e.Past.Cause = tr
-			}
-			changed(e, tr)
-		}
-		if e.Breaker.State() != circuit.Closed || recent.Window.Bad > 0 {
+		if e.Breaker.State() != circuit.Closed || now-e.Hot.badAt < coldAfter*t.span {
 			kept = append(kept, e)
 		} else {
-			e.active = false
+			e.active, e.Hot = false, nil
 		}
 	}
 	clear(t.active[len(kept):])
 	t.active = kept
-	t.evict(len(t.order)/evictEach + 1)
+	t.lookAround(len(t.order)/lookEach+1, now, tell)
 }
 
-// beganDeeper says that the failures at the door of a service, of whose callers nobody tells, are not to open it:
-// the service fails because something behind it does, and a breaker between the two is the better place to cut.
-func (t *Table) beganDeeper(door *Edge, r *circuit.Recent) bool {
-	// Most often there is nothing to open it for, and nothing to look for.
-	if door.caller != 0 || r.Window.Ratio() < t.crowd.FailureRatio && r.Fast.Ratio() < t.crowd.FastRatio {
-		return false
+// decide lets one breaker decide.
+func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
+	h, state := e.Hot, e.Breaker.State()
+	if state == circuit.Closed && !h.dirty {
+		return
 	}
-	return door.Breaker.State() == circuit.Closed && slices.ContainsFunc(t.active, func(e *Edge) bool {
-		return e.caller == door.callee && e.Breaker.State() != circuit.Closed
+	h.dirty = false
+	r := t.recent(e, now)
+	if state == circuit.Closed {
+		why := e.Breaker.Would(now, &r)
+		if why == circuit.NoReason {
+			if h.Withheld != NotWithheld && now-h.wouldAt > t.span {
+				h.Withheld = NotWithheld
+			}
+			return
+		}
+		h.wouldAt = now
+		if w := t.withhold(e, &r.Window, now); w != NotWithheld {
+			h.dirty = true // what holds it back may go without a further failure
+			if w != h.Withheld {
+				h.Withheld = w
+				tell(Event{Kind: Suppressed, Edge: e, At: now, Evidence: r.Window, Rule: why})
+			}
+			return
+		}
+		h.Withheld = NotWithheld
+	}
+	tr, ok := e.Breaker.Step(now, &r)
+	if !ok && state == circuit.HalfOpen && now-e.lastSeen > t.set.Idle {
+		tr, ok = e.Breaker.Forget(now)
+	}
+	if !ok {
+		return
+	}
+	h.Last = tr
+	if tr.To == circuit.Open {
+		h.Cause = tr
+		if tr.From == circuit.Closed {
+			t.open++
+		}
+	} else if tr.To == circuit.Closed {
+		t.open--
+	}
+	tell(Event{Kind: Changed, Edge: e, At: now, Transition: tr})
+}
+
+// recent is what the edge's breaker judges.
+func (t *Table) recent(e *Edge, now int64) circuit.Recent {
+	cfg := e.Breaker.Config()
+	// Of the fast window only whole buckets: one that began before it holds calls from before the outage.
+	fast := (now - cfg.FastWindow + t.set.Bucket - 1) / t.set.Bucket * t.set.Bucket
+	r := circuit.Recent{
+		Window: e.Sums(now-cfg.Window, now), Fast: e.Sums(fast, now),
+		Usual: e.usual.ratio(), Expected: e.usual.rate(t.span),
+	}
+	if cfg.Consecutive > 0 {
+		r.Row = e.row(now)
+	}
+	return r
+}
+
+// row is how many calls failed since the last that did not, at least: whole buckets without a success.
+func (e *Edge) row(now int64) uint32 {
+	n := uint32(0)
+	width := e.pulses.Width()
+	for to := now; to > now-int64(e.pulses.Len())*width; to -= width {
+		s := e.Sums(to-1, to)
+		if s.Calls > s.Bad {
+			break
+		}
+		n += s.Bad - s.Pending
+	}
+	return n
+}
+
+// withhold says why the edge should not open although a rule wants it.
+func (t *Table) withhold(e *Edge, s *circuit.Sums, now int64) Withheld {
+	switch {
+	case t.onlyFailures:
+		return OnlyFailures
+	case t.deeperOpen(e, now):
+		return DeeperOpen
+	}
+	e.Hot.judgeInstances(now, s)
+	switch {
+	case !e.Hot.quorum:
+		return CallerSide
+	case e.Hot.concentrated:
+		return InstanceSide
+	case t.open > 0 && float64(t.open+1) > t.set.MaxOpenShare*float64(len(t.order)):
+		return Capped
+	}
+	return NotWithheld
+}
+
+// deeperOpen says that a breaker on the callee's own calls is not closed: that is the better place to cut, and what
+// the callee does meanwhile tells nothing of the callee.
+func (t *Table) deeperOpen(e *Edge, now int64) bool {
+	return slices.ContainsFunc(t.active, func(a *Edge) bool {
+		s := a.Breaker.State()
+		return a.Caller == e.Callee && (s == circuit.Open || s == circuit.HalfOpen) && now-a.lastSeen <= t.span
 	})
-}
-
-// evict looks at the next n edges and lets go of those that are closed and idle.
-func (t *Table) evict(n int) {
-	for ; n > 0 && len(t.order) > 0; n-- {
-		if t.hand >= len(t.order) {
-			t.hand = 0
-		}
-		if e := t.order[t.hand]; !e.active && e.Breaker.State() == circuit.Closed && t.head-e.lastSeen > t.set.Idle {
-			t.remove(e)
-		} else {
-			t.hand++
-		}
-	}
-}
-
-func (t *Table) remove(e *Edge) {
-	last := t.order[len(t.order)-1]
-	t.order[e.place], last.place = last, e.place
-	t.order[len(t.order)-1] = nil
-	t.order = t.order[:len(t.order)-1]
-	delete(t.edges, e.key)
-	for _, k := range e.aliases {
-		delete(t.edges, k)
-	}
-	t.aliases -= len(e.aliases)
-	e.place = -1
 }

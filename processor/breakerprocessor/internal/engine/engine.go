@@ -25,29 +25,44 @@ type Settings struct {
 	edge.Settings
 	// Lateness is how late a span may come, in nanoseconds.
 	Lateness int64
+	// MaxSpans is how many spans are remembered to tell what failed because of what, MaxTraceSpans of one trace.
+	MaxSpans, MaxTraceSpans int
+	// MaxFailing is how many failed traces may wait to be looked at.
+	MaxFailing int
 }
 
-// Change is a breaker's change of state, with a call that failed as an example; zero ids: none.
-type Change struct {
-	decision.Change
-	TraceID [16]byte
-	SpanID  uint64
-}
-
-// Mark says that a span of the batch is a call on an edge whose breaker is not closed.
+// Mark says that a span of the batch is a call on an edge whose breaker is not closed, or one that failed where it
+// is known where such failures begin.
 type Mark struct {
 	Call   int // index into Batch.Calls
 	Name   string
 	State  circuit.State
 	Reason string
+	Origin Origin
 }
+
+// Origin is where failures on an edge begin, as its window shows.
+type Origin uint8
+
+const (
+	// OriginUnknown: not a failed call, or it is not known.
+	OriginUnknown Origin = iota
+	// OriginSelf: on this edge.
+	OriginSelf
+	// OriginPropagated: further down.
+	OriginPropagated
+)
+
+// String is the value of the attribute.
+func (o Origin) String() string { return [...]string{"", "self", "propagated"}[o] }
 
 // Counts is what came by that was not simply counted on its edge.
 type Counts struct {
 	Results [edge.NumResults]int64
 	// Future calls were counted at the head of event time, Rebased ones moved it.
-	Future, Rebased int64
-	AliasesFull     int64
+	Future, Rebased            int64
+	AliasesFull, OperationsFull int64
+	Stories
 }
 
 // Add adds other to c.
@@ -58,6 +73,8 @@ func (c *Counts) Add(other Counts) {
 	c.Future += other.Future
 	c.Rebased += other.Rebased
 	c.AliasesFull += other.AliasesFull
+	c.OperationsFull += other.OperationsFull
+	c.Stories.add(&other.Stories)
 }
 
 // Engine watches the edges. It is used by one goroutine at a time.
@@ -65,7 +82,8 @@ type Engine struct {
 	set     Settings
 	clock   *watermark.Clock
 	table   *edge.Table
-	changed func(Change)
+	stories *stories
+	tell    func(decision.Event)
 	counts  Counts
 	begun   bool
 	next    int64 // time of the next decision
@@ -73,11 +91,17 @@ type Engine struct {
 }
 
 // source is who emitted the spans of one resource of the batch at hand.
-type source struct{ service, clock uint64 }
+type source struct {
+	service  *edge.Service
+	instance *edge.Instance
+	clock    uint64
+}
 
-// New makes an engine; changed is called for each change of state, during Learn.
-func New(set Settings, changed func(Change)) *Engine {
-	return &Engine{set: set, clock: watermark.NewClock(set.Lateness), table: edge.NewTable(set.Settings), changed: changed}
+// New makes an engine; tell is called for each event, during Learn.
+func New(set Settings, tell func(decision.Event)) *Engine {
+	e := &Engine{set: set, clock: watermark.NewClock(set.Lateness), table: edge.NewTable(set.Settings), tell: tell}
+	e.stories = newStories(&set, e.table)
+	return e
 }
 
 // Learn takes the calls of a batch, in their order, and appends a mark for each that was made on an edge whose
@@ -86,22 +110,55 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	e.sources = e.sources[:0]
 	for i := range b.Resources {
 		r := &b.Resources[i]
-		key := r.Key()
-		e.sources = append(e.sources, source{key, r.Clock()})
+		name := r.Instance
+		if name == "" {
+			name = r.Host
+		}
+		clock := r.Clock()
+		e.sources = append(e.sources, source{e.table.Service(r.Key(), r), e.table.Instance(clock, name), clock})
 	}
 	for i := range b.Calls {
 		c := &b.Calls[i]
-		s := e.sources[c.Resource]
+		s := &e.sources[c.Resource]
 		at := e.place(c.End, s.clock)
-		on, result := e.table.Record(c, e.table.Service(s.service, &b.Resources[c.Resource]), at)
+		on, fault, result := e.table.Record(c, s.service, s.instance, at)
 		e.counts.Results[result]++
-		if on != nil && c.Role.Outgoing() {
-			if state := on.Breaker.State(); state != circuit.Closed {
-				marks = append(marks, Mark{i, on.Name(), state, on.Past.Cause.Reason.String()})
-			}
+		if result == edge.Duplicate {
+			continue
+		}
+		e.stories.add(c, s.service, on, fault, at, e.clock.Head())
+		if on != nil && c.Role.Outgoing() && on.Hot != nil {
+			marks = mark(marks, i, c, on)
 		}
 	}
 	return marks
+}
+
+func mark(marks []Mark, i int, c *call.Call, on *edge.Edge) []Mark {
+	m := Mark{Call: i, State: on.Breaker.State()}
+	if c.Outcome.Bad() {
+		m.Origin = originOf(on)
+	}
+	if m.State == circuit.Closed && m.Origin != OriginPropagated {
+		return marks
+	}
+	m.Name = on.Name()
+	if m.State != circuit.Closed {
+		m.Reason = on.Hot.Cause.Reason.String()
+	}
+	return append(marks, m)
+}
+
+// originOf says where most of the failures on an edge begin: what is not told of a single call while it passes by is told
+// by those before it.
+func originOf(on *edge.Edge) Origin {
+	switch here, deeper := on.Faults(); {
+	case here+deeper == 0:
+		return OriginUnknown
+	case here >= deeper:
+		return OriginSelf
+	}
+	return OriginPropagated
 }
 
 // place puts a span's end into event time; when that moves the head, the breakers decide up to there first.
@@ -116,6 +173,7 @@ func (e *Engine) place(end int64, source uint64) int64 {
 		e.counts.Rebased++
 		if head < before || e.table.Warming() {
 			e.table.Move(head, head-before)
+			e.stories.forget()
 			e.next = after(head)
 			return at
 		}
@@ -139,17 +197,13 @@ func (e *Engine) step(head int64) {
 	e.next = max(e.next, after(head-maxCatchUp))
 	for ; e.next <= head; e.next += stepWidth {
 		e.table.Advance(e.next)
-		e.table.Step(e.next, e.tell)
+		e.stories.look(e.next)
+		e.table.Step(e.next, e.happened)
 	}
 }
 
-func (e *Engine) tell(on *edge.Edge, tr circuit.Transition) {
-	c := Change{Change: decision.ChangeOf(describe(on), e.set.Circuit, tr, on.Past.Cause)}
-	if tr.To == circuit.Open {
-		c.TraceID, c.SpanID = on.BadTrace, on.BadSpan
-	}
-	e.changed(c)
-}
+// happened passes an event of the table on.
+func (e *Engine) happened(ev edge.Event) { e.tell(e.event(&ev)) }
 
 // after is the first time of decision later than t.
 func after(t int64) int64 {
@@ -160,23 +214,29 @@ func after(t int64) int64 {
 	return t - r + stepWidth
 }
 
-func describe(e *edge.Edge) decision.Edge {
-	return decision.Edge{Name: e.Name(), Caller: e.Caller, Callee: e.Callee, Kind: e.Kind.String()}
-}
-
 // Counts are the counts so far.
 func (e *Engine) Counts() Counts {
 	c := e.counts
-	c.AliasesFull = e.table.AliasesFull
+	c.AliasesFull, c.OperationsFull = e.table.AliasesFull, e.table.OperationsFull
+	c.Stories = e.stories.counts
+	c.Unfound = int64(e.stories.log.Cut())
 	return c
 }
+
+// Settling is how long a failure's story is awaited at present, in nanoseconds.
+func (e *Engine) Settling() int64 { return e.table.Settling() }
 
 // States are how many breakers there are in each state.
 func (e *Engine) States() (n [circuit.NumStates]int64) {
 	for _, on := range e.table.Active() {
 		n[on.Breaker.State()]++
 	}
-	n[circuit.Closed] = int64(e.table.Len()) - n[circuit.Open] - n[circuit.HalfOpen]
+	n[circuit.Closed] = int64(e.table.Len())
+	for s, k := range n {
+		if circuit.State(s) != circuit.Closed {
+			n[circuit.Closed] -= k
+		}
+	}
 	return n
 }
 
@@ -191,7 +251,7 @@ func (e *Engine) Advice(limit int) (list []decision.Advice, omitted int) {
 			omitted++
 			continue
 		}
-		list = append(list, decision.Of(describe(on), e.set.Circuit, on.Past.Last, on.Past.Cause))
+		list = append(list, e.advice(on))
 	}
 	return list, omitted
 }

@@ -1,0 +1,59 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package edge
+
+const (
+	// entriesEnough requests must have been seen in a window to tell whether only failed ones come this way.
+	entriesEnough = 20
+	// failingShare of them, and more, is nothing but failures.
+	failingShare = 0.95
+)
+
+// entries are the traces that began in a bucket's time.
+type entries struct {
+	began   uint32
+	failing uint32 // had a failed call
+}
+
+// Add adds other to r.
+func (r *entries) Add(other *entries) {
+	r.began = plus(r.began, other.began)
+	r.failing = plus(r.failing, other.failing)
+}
+
+func (t *Table) enter(at int64) {
+	if b := t.entries.At(at); b != nil {
+		b.began++
+	}
+}
+
+// Failing notes a trace with a failed call, once.
+func (t *Table) Failing(at int64) {
+	if b := t.entries.At(min(at, t.head)); b != nil {
+		b.failing++
+	}
+}
+
+// Entries are how many requests entered the system in [from, to), as far as their first spans came by.
+func (t *Table) Entries(from, to int64) uint32 {
+	r := t.entries.Sum(from, to)
+	return r.began
+}
+
+// OnlyFailures says that nothing but traces with failures came by, ever: what samples before this must be keeping
+// these alone, and every edge looks dead.
+func (t *Table) OnlyFailures() bool { return t.onlyFailures }
+
+// lookAtEntries finds that out, once a step.
+func (t *Table) lookAtEntries(now int64) {
+	if t.sawHealthy {
+		return
+	}
+	r := t.entries.Sum(now-t.span, now)
+	if r.began < entriesEnough {
+		return
+	}
+	t.onlyFailures = float64(r.failing) >= failingShare*float64(r.began)
+	t.sawHealthy = !t.onlyFailures && !t.Warming()
+}

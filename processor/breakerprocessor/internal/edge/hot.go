@@ -1,0 +1,83 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package edge
+
+import (
+	"github.com/firebreak-otel/firebreak/internal/window"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/instance"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/storm"
+)
+
+// Hot is what is kept of an edge that has failures, or had them lately.
+type Hot struct {
+	// Last is the breaker's last transition, Cause the last that opened it.
+	Last, Cause circuit.Transition
+	// The newest call that failed, as an example.
+	BadTrace [16]byte
+	BadSpan  uint64
+	// Withheld is why the breaker did not open though a rule said so.
+	Withheld Withheld
+	// Ejected are the callee's instances that are to be left out, Degraded the caller's that fail where others don't.
+	Ejected, Degraded []string
+
+	name     string
+	troubles window.Ring[trouble, *trouble]
+	effects  window.Ring[Effects, *Effects]
+	upstream upstream
+	callers  instance.Sketch
+	callees  instance.Sketch
+	storm    storm.State
+	badAt    int64 // event time of the newest failure
+	wouldAt  int64 // when a rule last wanted to open
+	dirty    bool  // something new came since the breaker was last asked
+}
+
+func newHot(t *Table) *Hot {
+	half := (t.span + 1) / 2
+	return &Hot{
+		troubles: window.NewRing[trouble](t.set.Buckets+1, t.set.Bucket),
+		effects:  window.NewRing[Effects](t.set.Buckets+1, t.set.Bucket),
+		callers:  instance.New(half),
+		callees:  instance.New(half),
+		badAt:    t.head,
+		wouldAt:  never,
+	}
+}
+
+func (h *Hot) move(d int64) {
+	h.troubles.Reset()
+	h.effects.Reset()
+	h.callers.Reset()
+	h.callees.Reset()
+	h.badAt += d
+	h.wouldAt = never
+}
+
+// merge adds what is known of an edge that turned out to be the same.
+func (h *Hot) merge(other *Hot) {
+	h.troubles.Merge(&other.troubles)
+	h.effects.Merge(&other.effects)
+	h.upstream.merge(&other.upstream)
+	h.callers.Merge(&other.callers)
+	h.callees.Merge(&other.callees)
+	h.badAt = max(h.badAt, other.badAt)
+	h.dirty = true
+}
+
+// from and to note which of the caller's instances made a call, and which of the callee's answered it.
+func (h *Hot) from(at int64, i *Instance, f Fault) { note(&h.callers, at, i, f) }
+
+func (h *Hot) to(at int64, i *Instance, f Fault) { note(&h.callees, at, i, f) }
+
+func note(s *instance.Sketch, at int64, i *Instance, f Fault) {
+	if i == nil || i.Key == 0 {
+		return
+	}
+	bad := uint32(0)
+	if f != NoFault {
+		bad = 1
+	}
+	s.Add(at, i.Key, i.Name, 1, bad)
+}
