@@ -5,155 +5,211 @@ package circuit
 
 import "math"
 
-// State is the name of a breaker's state.
-type State uint8
-
-const (
-	Closed State = iota
-	Open
-	HalfOpen
-	NumStates = iota
-)
-
-// States that are set by hand, and on a Gate alone: a Breaker, which has NumStates of them, is never there.
-const (
-	// ForcedOpen: no call is admitted, however long it takes.
-	ForcedOpen State = NumStates + iota
-	// Disabled: all calls are admitted, none is counted.
-	Disabled
-	// MetricsOnly: all calls are admitted and counted, and nothing follows.
-	MetricsOnly
-)
-
-// String is the state's name in attributes, events and metrics.
-func (s State) String() string {
-	return [...]string{"closed", "open", "half_open", "forced_open", "disabled", "metrics_only"}[s]
-}
-
-// Reason says why a breaker changed its state.
-type Reason uint8
-
-const (
-	// NoReason: it never did.
-	NoReason Reason = iota
-	// FailureRate: the slow rule.
-	FailureRate
-	// FastFailureRate: the fast rule.
-	FastFailureRate
-	// FailureLoad: the load rule.
-	FailureLoad
-	// OpenElapsed: the open time is over, the calls that start now are verified.
-	OpenElapsed
-	// StillFailing: verified calls fail.
-	StillFailing
-	// Recovered: verified calls succeed.
-	Recovered
-	// Forgotten: no calls for so long that the state means nothing any more.
-	Forgotten
-	// Consecutive: so many calls failed one after the other. This and the following are a Gate's alone.
-	Consecutive
-	// FailureCount: so many calls of the window failed.
-	FailureCount
-	// SlowRate: too large a share of the calls was slow.
-	SlowRate
-	// ProbeTimeout: half-open for too long, and not decided.
-	ProbeTimeout
-	// Manual: somebody said so.
-	Manual
-)
-
-// String is the reason's name in attributes and events.
-func (r Reason) String() string {
-	return [...]string{
-		"", "failure_rate", "fast_failure_rate", "failure_load", "open_elapsed", "still_failing", "recovered", "forgotten",
-		"consecutive", "failure_count", "slow_rate", "probe_timeout", "manual",
-	}[r]
-}
-
-// Transition is one change of state.
-type Transition struct {
-	From, To State
-	Reason   Reason
-	// At is when, in unix nanoseconds of event time.
-	At int64
-	// Evidence is the sums that decided; OpenElapsed has none.
-	Evidence Sums
-	// Attempt counts the open periods since the breaker was last trusted: 0 for the first.
-	Attempt uint8
-	// Until is when an open period ends; 0 for other states.
-	Until int64
-}
-
-// state is what a breaker does in one of its states. A method that returns true wants the transition done.
+// state is what a breaker does in one of its states other than closed. A method that returns true wants the
+// transition done. Sums come by value: by reference they would all end up on the heap.
 type state interface {
 	name() State
 	// step decides at time now.
-	step(b *Breaker, now int64, recent *Recent) (Transition, bool)
-	// call takes a call that was observed, with the time when it started, and says whether it tells anything
-	// of the present.
-	call(start int64, one Sums) bool
+	step(b *Breaker, now int64, r Recent) (Transition, bool)
+	// call takes a call that was observed, with the time when it started.
+	call(start int64, one Sums)
+	// amend corrects what call has counted.
+	amend(start int64, from, to Sums)
+	// obedience is the share of the usual calls that stay away; false: not known.
+	obedience(cfg *Config, now int64) (float64, bool)
+	// admit is the share of the calls to let through.
+	admit(cfg *Config) float64
 	// move shifts the state's times by d: the clock was wrong.
 	move(d int64)
 }
 
-// Breaker is one circuit breaker. The zero value is not usable: New.
+// Breaker is one circuit breaker that observes calls and stops none. The zero value is not usable: New. There are
+// many thousands of them, nearly all closed: closed needs no memory of its own.
 type Breaker struct {
-	cfg   *Config
-	state state
-	seed  uint64
+	cfg    *Config
+	other  state // nil: closed
+	closed closed
+	fence  int64 // calls that started before tell of the past; math.MinInt64: none does
+	seed   uint32
+	// Of the present open period, or the last one; opened: there was one that is not forgotten.
+	attempt  uint8
+	relapses uint8
+	opened   bool
 }
 
 // New makes a closed breaker. seed is a stable key of what it watches: the open times of two breakers differ
 // by it, so that they don't all turn at once. The breaker is mute, and stays closed, until warm (unix nanoseconds).
 func New(cfg *Config, seed uint64, warm int64) Breaker {
-	return Breaker{cfg: cfg, seed: seed, state: &closed{warm: warm, since: math.MinInt64, fence: math.MinInt64}}
+	return Breaker{cfg: cfg, seed: uint32(seed ^ seed>>32), closed: closed{since: warm}, fence: math.MinInt64}
 }
 
 // State is the present state.
-func (b *Breaker) State() State { return b.state.name() }
+func (b *Breaker) State() State {
+	if b.other == nil {
+		return Closed
+	}
+	return b.other.name()
+}
 
-// Call takes a call that was observed, with its start time in unix nanoseconds. It returns false for a call
-// that started before the last open period was over: such a call, however late it ends, tells of the past and
-// must not be counted in the window.
-func (b *Breaker) Call(start int64, one Sums) bool { return b.state.call(start, one) }
+// Call takes a call that was observed, with its start time in unix nanoseconds. It returns false for a call that
+// started before the last opening or, after that, before the calls were verified that closed it: such a call,
+// however late it ends, tells of the past and must not be counted in the window.
+func (b *Breaker) Call(start int64, one Sums) bool {
+	if start < b.fence {
+		return false
+	}
+	if b.other != nil {
+		b.other.call(start, one)
+	}
+	return true
+}
 
-// Step decides at time now, unix nanoseconds; recent are the sums of the window that ends there. At most one
+// Amend says that a call which was given to Call as from has turned out to be to: what the present state has
+// counted of it is corrected. start must be the one that was given then.
+func (b *Breaker) Amend(start int64, from, to *Sums) {
+	if b.other != nil && start >= b.fence {
+		b.other.amend(start, *from, *to)
+	}
+}
+
+// Step decides at time now, unix nanoseconds; recent is what is known of the calls up to then. At most one
 // transition a step. Time must not go back between steps, except by Move.
 func (b *Breaker) Step(now int64, recent *Recent) (Transition, bool) {
-	return b.state.step(b, now, recent)
-}
-
-// Forget closes the breaker for want of calls.
-func (b *Breaker) Forget(now int64) (Transition, bool) {
-	from := b.state.name()
-	if from == Closed {
-		return Transition{}, false
+	if b.other == nil {
+		return b.closed.step(b, now, recent)
 	}
-	b.state = &closed{since: math.MinInt64, warm: math.MinInt64, fence: math.MinInt64}
-	return Transition{From: from, To: Closed, Reason: Forgotten, At: now}, true
+	return b.other.step(b, now, *recent)
 }
 
-// Move shifts all the breaker's times by d nanoseconds: the clock was found to be wrong by so much.
-func (b *Breaker) Move(d int64) { b.state.move(d) }
+// Attempt is that of the present open period, or of the one before a half-open breaker; 0 in other states.
+func (b *Breaker) Attempt() uint8 {
+	if b.other == nil {
+		return 0
+	}
+	return b.attempt
+}
 
-// Verified are the calls that a half-open breaker has judged so far; zero in other states.
+// Until is when the present open period ends, unix nanoseconds; 0 in other states. It moves on, without a
+// transition, for as long as calls flow all the same and fail.
+func (b *Breaker) Until() int64 {
+	if o, ok := b.other.(*open); ok {
+		return o.until
+	}
+	return 0
+}
+
+// Admit is the share of the calls, 0..1, that a caller who obeys lets through.
+func (b *Breaker) Admit() float64 {
+	if b.other == nil {
+		return 1
+	}
+	return b.other.admit(b.cfg)
+}
+
+// Obedience is the share of the usual calls, 0..1, that stayed away in the last open period, or so far in the
+// first one; false when it is closed or set by hand, and nothing is measured.
+func (b *Breaker) Obedience(now int64) (float64, bool) {
+	if b.other == nil {
+		return 0, false
+	}
+	return b.other.obedience(b.cfg, now)
+}
+
+// Verified are the calls that an open or half-open breaker has before its eyes to judge; zero in other states.
 func (b *Breaker) Verified() Sums {
-	if h, ok := b.state.(*halfOpen); ok {
-		return h.seen
+	switch s := b.other.(type) {
+	case *open:
+		return s.seen
+	case *halfOpen:
+		return s.seen
 	}
 	return Sums{}
 }
 
-// trip opens the breaker for the given attempt.
-func (b *Breaker) trip(now int64, why Reason, evidence Sums, attempt uint8) (Transition, bool) {
-	from := b.state.name()
-	until := now + b.openTime(attempt)
-	b.state = &open{until: until, attempt: attempt}
-	return Transition{From: from, To: Open, Reason: why, At: now, Evidence: evidence, Attempt: attempt, Until: until}, true
+// Forget closes the breaker for want of calls. What was set by hand stays.
+func (b *Breaker) Forget(now int64) (Transition, bool) {
+	if s := b.State(); s != Open && s != HalfOpen {
+		return Transition{}, false
+	}
+	return b.anew(now, nil, now, math.MinInt64, Forgotten), true
 }
 
-// openTime is how long the breaker stays open at its attempt-th return to open.
-func (b *Breaker) openTime(attempt uint8) int64 {
+// Force sets the state by hand: ForcedOpen, Disabled, or Closed, which is automatic again. It begins anew: no
+// attempt is remembered, and a closed one is mute until Window holds none but calls from now on. false: it was in
+// that state already, or the state can't be set.
+func (b *Breaker) Force(now int64, to State) (Transition, bool) {
+	if to == b.State() {
+		return Transition{}, false
+	}
+	switch to {
+	case Closed:
+		return b.anew(now, nil, now+b.cfg.Window, now, Manual), true
+	case ForcedOpen:
+		return b.anew(now, forcedOpen{}, now, math.MinInt64, Manual), true
+	case Disabled:
+		return b.anew(now, disabled{}, now, math.MinInt64, Manual), true
+	}
+	return Transition{}, false
+}
+
+// Move shifts all the breaker's times by d nanoseconds: the clock was found to be wrong by so much.
+func (b *Breaker) Move(d int64) {
+	b.closed.since += d
+	if b.fence != math.MinInt64 {
+		b.fence += d
+	}
+	if b.other != nil {
+		b.other.move(d)
+	}
+}
+
+// anew puts the breaker into a state with nothing remembered.
+func (b *Breaker) anew(now int64, to state, warm, fence int64, why Reason) Transition {
+	b.attempt, b.relapses, b.opened = 0, 0, false
+	t := b.become(now, to, why, Sums{})
+	b.closed.since, b.fence = warm, fence
+	return t
+}
+
+// become changes the state.
+func (b *Breaker) become(now int64, to state, why Reason, evidence Sums) Transition {
+	t := Transition{From: b.State(), Reason: why, At: now, Evidence: evidence, Obedience: -1, Attempt: b.attempt}
+	if share, ok := b.Obedience(now); ok {
+		t.Obedience = share
+	}
+	b.other = to
+	t.To, t.Until, t.Admit = b.State(), b.Until(), b.Admit()
+	return t
+}
+
+// trip opens the breaker; what it was told of obedience before, if anything, holds until there is something newer.
+func (b *Breaker) trip(now int64, why Reason, evidence Sums, r *Recent) (Transition, bool) {
+	o := &open{trial: newTrial(now), from: now, until: now + b.openTime(), expected: r.Expected, measured: -1}
+	if share, ok := b.Obedience(now); ok {
+		o.measured = share
+	}
+	b.fence, b.opened = now, true
+	return b.become(now, o, why, evidence), true
+}
+
+// close ends the open spell.
+func (b *Breaker) close(now int64, evidence Sums) (Transition, bool) {
+	b.closed.since = now
+	return b.become(now, nil, Recovered, evidence), true
+}
+
+// further counts one more open period.
+func (b *Breaker) further() { b.attempt = uint8(min(int(b.attempt)+1, math.MaxUint8)) }
+
+// openTime is how long the breaker stays open at its present attempt.
+func (b *Breaker) openTime() int64 {
 	t := OpenTime{First: b.cfg.OpenDuration, Max: b.cfg.MaxOpenDuration, Multiplier: 2, Jitter: b.cfg.Jitter}
-	return t.of(b.seed, attempt)
+	return t.of(uint64(b.seed), b.attempt)
+}
+
+// healthyTime is for how long the calls that flow all the same must be well: longer for a callee that failed
+// again soon after they were.
+func (b *Breaker) healthyTime() int64 {
+	t := OpenTime{First: b.cfg.Window, Max: b.cfg.MaxOpenDuration, Multiplier: 2}
+	return t.of(0, b.relapses)
 }

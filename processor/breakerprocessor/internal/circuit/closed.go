@@ -3,54 +3,45 @@
 
 package circuit
 
-import "math"
-
-// closed: calls are trusted. Leaves for open when the fast or the slow rule says so.
+// closed: calls are trusted. Leaves for open when one of the rules says so.
 type closed struct {
-	warm    int64 // mute before
-	since   int64 // math.MinInt64: always
-	fence   int64 // calls that started before tell of the past
-	attempt uint8 // of the last open period
-}
-
-func (*closed) name() State { return Closed }
-
-func (c *closed) call(start int64, _ Sums) bool { return start >= c.fence }
-
-func (c *closed) move(d int64) {
-	for _, t := range []*int64{&c.warm, &c.since, &c.fence} {
-		if *t != math.MinInt64 {
-			*t += d
-		}
-	}
+	since int64 // mute before; an attempt is paid back by each window that it stays closed from here on
 }
 
 func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
-	if now < c.warm {
+	if now < c.since {
 		return Transition{}, false
 	}
-	cfg := b.cfg
-	switch {
-	case r.Fast.Calls >= cfg.FastCalls && r.Fast.Ratio() >= cfg.FastRatio:
-		return b.trip(now, FastFailureRate, r.Fast, c.next(now, cfg.Window))
-	case cfg.failing(&r.Window):
-		return b.trip(now, FailureRate, r.Window, c.next(now, cfg.Window))
-	case cfg.overloaded(&r.Fast, cfg.FastRatio):
-		return b.trip(now, FailureLoad, r.Fast, c.next(now, cfg.Window))
-	case cfg.overloaded(&r.Window, cfg.FailureRatio):
-		return b.trip(now, FailureLoad, r.Window, c.next(now, cfg.Window))
+	j := b.cfg.judge(r)
+	why, evidence := j.rule(r)
+	if why == NoReason || r.Veto {
+		return Transition{}, false
 	}
-	return Transition{}, false
+	if b.opened {
+		b.attempt = nextAttempt(b.attempt, c.since, now, b.cfg.Window)
+		b.relapses = nextAttempt(b.relapses, c.since, now, b.cfg.Window)
+	}
+	return b.trip(now, why, *evidence, r)
 }
 
-// failing is the slow rule.
-func (cfg *Config) failing(s *Sums) bool {
-	return s.Calls >= cfg.MinimumCalls && surely(s.Ratio(), s.Calls, cfg.FailureRatio, cfg.Confidence, cfg.FailureFloor)
+// rule is the first that says "open", and of what.
+func (j *judge) rule(r *Recent) (Reason, *Sums) {
+	cfg, w := j.cfg, &r.Window
+	switch {
+	case j.fast(&r.Fast):
+		return FastFailureRate, &r.Fast
+	case j.failing(w):
+		return FailureRate, w
+	case cfg.Consecutive > 0 && r.Row >= cfg.Consecutive:
+		return Consecutive, w
+	case cfg.FailureCount > 0 && j.charged(w) >= float64(cfg.FailureCount):
+		return FailureCount, w
+	case j.overloaded(&r.Fast, cfg.FastRatio):
+		return FailureLoad, &r.Fast
+	case j.overloaded(w, cfg.FailureRatio):
+		return FailureLoad, w
+	case w.Calls >= cfg.SlowCalls && j.slow(w):
+		return SlowRate, w
+	}
+	return NoReason, nil
 }
-
-// overloaded is the load rule.
-func (cfg *Config) overloaded(s *Sums, share float64) bool {
-	return s.Calls >= cfg.LoadCalls && s.BusyRatio() >= share && wilson(s.Ratio(), s.Calls, cfg.LoadConfidence) >= cfg.CloseRatio
-}
-
-func (c *closed) next(now, window int64) uint8 { return nextAttempt(c.attempt, c.since, now, window) }

@@ -25,9 +25,9 @@ func (c Counts) Ratio() float64 { return share(c.Bad, c.Calls) }
 // SlowRatio is the share of slow calls, 0..1; 0 without calls.
 func (c Counts) SlowRatio() float64 { return share(c.Slow, c.Calls) }
 
-// sums is the same as a Breaker would have counted it; slow calls have no place there.
+// sums is the same as a Breaker would have counted it.
 func (c Counts) sums() Sums {
-	return Sums{Calls: c.Calls, Bad: c.Bad, Weight: int64(c.Calls) * weightUnit, BadWeight: int64(c.Bad) * weightUnit}
+	return Sums{Calls: c.Calls, Bad: c.Bad, Slow: c.Slow, Weight: int64(c.Calls) * weightUnit, BadWeight: int64(c.Bad) * weightUnit}
 }
 
 func share(part, all uint32) float64 {

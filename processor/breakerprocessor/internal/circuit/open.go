@@ -3,23 +3,93 @@
 
 package circuit
 
-// open: calls are advised against. Leaves for half_open when its time is over, whatever the calls do that flow
-// all the same: they may have started before anybody knew.
+// obeyed is the share of the usual calls that must stay away for callers to count as obeying.
+const obeyed = 0.5
+
+// open: calls are advised against. When its time is over it leaves for half_open if callers obey. If they don't,
+// there is nothing to admit step by step: the calls that flow all the same are verified, window by sliding
+// window, and nobody is told of anything until they are well; then it closes.
 type open struct {
-	until   int64
-	attempt uint8
+	trial     // of the calls since the opening, and since they were last found not to be well
+	verifying bool
+
+	from, until int64   // the present period
+	calls       uint32  // that started in it
+	expected    float64 // a second; 0: unknown
+	measured    float64 // obedience in the period before; -1: there was none
 }
 
 func (*open) name() State { return Open }
 
-func (*open) call(int64, Sums) bool { return true }
+func (*open) admit(*Config) float64 { return 0 }
 
-func (o *open) move(d int64) { o.until += d }
+func (o *open) call(start int64, one Sums) {
+	if start >= o.from {
+		o.calls = saturate(o.calls, one.Calls)
+	}
+	o.trial.call(start, one)
+}
 
-func (o *open) step(b *Breaker, now int64, _ *Recent) (Transition, bool) {
+func (o *open) amend(start int64, from, to Sums) {
+	if start >= o.from {
+		o.calls = saturate(o.calls-min(o.calls, from.Calls), to.Calls)
+	}
+	o.trial.amend(start, from, to)
+}
+
+func (o *open) move(d int64) {
+	o.trial.move(d)
+	o.from += d
+	o.until += d
+}
+
+func (o *open) obedience(cfg *Config, now int64) (float64, bool) {
+	if o.measured >= 0 {
+		return o.measured, true
+	}
+	return o.measure(cfg, now), now > o.from
+}
+
+// measure is the obedience of the present period so far.
+func (o *open) measure(cfg *Config, now int64) float64 {
+	usual := o.expected * float64(now-o.from) / 1e9
+	switch {
+	case usual > 0:
+		return max(0, 1-float64(o.calls)/usual)
+	case o.calls >= cfg.ProbeCalls:
+		return 0
+	}
+	return 1
+}
+
+func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
+	if r.Expected > 0 {
+		o.expected = r.Expected
+	}
+	j := b.cfg.judge(&r)
+	if o.verifying {
+		switch {
+		case j.enough(&r.Window) && !j.well(&r.Window), j.enough(&o.seen) && !j.well(&o.seen):
+			o.trial = newTrial(now)
+		case j.well(&o.seen) && o.lasts(now) >= b.healthyTime():
+			b.fence = o.since
+			return b.close(now, o.seen)
+		}
+	}
 	if now < o.until {
 		return Transition{}, false
 	}
-	b.state = &halfOpen{since: now, round: now, attempt: o.attempt}
-	return Transition{From: Open, To: HalfOpen, Reason: OpenElapsed, At: now, Attempt: o.attempt}, true
+	o.measured = o.measure(b.cfg, now)
+	if o.measured >= obeyed {
+		b.fence = now
+		return b.become(now, newHalfOpen(now, o.measured), OpenElapsed, Sums{}), true
+	}
+	if !j.well(&o.seen) {
+		b.further()
+	}
+	if !o.verifying {
+		o.verifying, o.trial = true, newTrial(now)
+	}
+	o.from, o.until, o.calls = now, now+b.openTime(), 0
+	return Transition{}, false
 }

@@ -16,8 +16,11 @@ const maxBusy = int64(3600e9)
 
 // Sums is what a number of calls came to. Integers: their sum does not depend on the order of arrival.
 type Sums struct {
-	// Calls and Bad count observed calls; Throttled is the part of Bad that was refused for want of capacity.
-	Calls, Bad, Throttled uint32
+	// Calls counts observed calls. Bad is those that failed here, or may have: of Pending of them it is not known yet.
+	// Deeper ones failed, but that began further down: they are not among Bad.
+	Calls, Bad, Pending, Deeper uint32
+	// Slow is a part of Calls; Throttled, which were refused for want of capacity, of Bad.
+	Slow, Throttled uint32
 	// Weight and BadWeight count what the observed calls stand for (head sampling), in 1/256 of a call.
 	Weight, BadWeight int64
 	// Busy and BadBusy are how long the calls took, in nanoseconds added up.
@@ -28,6 +31,9 @@ type Sums struct {
 func (s *Sums) Add(other *Sums) {
 	s.Calls = saturate(s.Calls, other.Calls)
 	s.Bad = saturate(s.Bad, other.Bad)
+	s.Pending = saturate(s.Pending, other.Pending)
+	s.Deeper = saturate(s.Deeper, other.Deeper)
+	s.Slow = saturate(s.Slow, other.Slow)
 	s.Throttled = saturate(s.Throttled, other.Throttled)
 	s.Weight = saturate64(s.Weight, other.Weight)
 	s.BadWeight = saturate64(s.BadWeight, other.BadWeight)
@@ -35,7 +41,21 @@ func (s *Sums) Add(other *Sums) {
 	s.BadBusy = saturate64(s.BadBusy, other.BadBusy)
 }
 
-// Ratio is the share of bad calls, 0..1, by what the calls stand for; 0 without calls. Correctly rounded up
+// Sub takes other out of s again. Nothing falls below 0.
+func (s *Sums) Sub(other *Sums) {
+	s.Calls -= min(s.Calls, other.Calls)
+	s.Bad -= min(s.Bad, other.Bad)
+	s.Pending -= min(s.Pending, other.Pending)
+	s.Deeper -= min(s.Deeper, other.Deeper)
+	s.Slow -= min(s.Slow, other.Slow)
+	s.Throttled -= min(s.Throttled, other.Throttled)
+	s.Weight -= min(s.Weight, other.Weight)
+	s.BadWeight -= min(s.BadWeight, other.BadWeight)
+	s.Busy -= min(s.Busy, other.Busy)
+	s.BadBusy -= min(s.BadBusy, other.BadBusy)
+}
+
+// Ratio is the share of bad calls, pending ones in full, 0..1, by what the calls stand for; 0 without calls. Correctly rounded up
 // to 2^53 units, so that 1 of 2 equals 0.5 exactly.
 func (s *Sums) Ratio() float64 {
 	if s.Weight == 0 {
@@ -52,6 +72,9 @@ func (s *Sums) BusyRatio() float64 {
 	}
 	return float64(s.BadBusy) / float64(s.Busy)
 }
+
+// SlowRatio is the share of slow calls, 0..1; 0 without calls.
+func (s *Sums) SlowRatio() float64 { return share(s.Slow, s.Calls) }
 
 // One is the sums of one call that stands for weight calls and took busy nanoseconds; a weight below 1, or none
 // at all, counts as 1.
