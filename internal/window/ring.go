@@ -26,6 +26,12 @@ func NewRing[B any, P Sums[B]](n int, width int64) Ring[B, P] {
 	return Ring[B, P]{width: width, buckets: make([]B, n)}
 }
 
+// Len is how many buckets there are.
+func (r *Ring[B, P]) Len() int { return len(r.buckets) }
+
+// Width is the width of a bucket in nanoseconds.
+func (r *Ring[B, P]) Width() int64 { return r.width }
+
 // At returns the bucket that time t (unix nanoseconds) falls into, moving the window forward when t is
 // beyond it. It returns nil when t lies before the window: too late to count.
 func (r *Ring[B, P]) At(t int64) P {

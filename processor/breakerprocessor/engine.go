@@ -17,6 +17,7 @@ import (
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/emit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
 )
@@ -64,7 +65,7 @@ func newEngine(set processor.Settings, cfg *Config) (*breakerEngine, error) {
 }
 
 // reset gives up what was learned.
-func (e *breakerEngine) reset() { e.core = engine.New(e.cfg.settings(), e.changed) }
+func (e *breakerEngine) reset() { e.core = engine.New(e.cfg.settings(), e.happened) }
 
 // Start begins to deliver event records.
 func (e *breakerEngine) Start(_ context.Context, host component.Host) error {
@@ -97,11 +98,11 @@ func (e *breakerEngine) learn(b *batch) {
 	done = true
 }
 
-// changed is called by the engine, under the lock, for each change of state.
-func (e *breakerEngine) changed(c engine.Change) {
-	e.telemetry.transition(&c)
-	e.logger.Debug("Breaker changed", zap.String("name", c.Name), zap.String("state", c.State), zap.String("because", c.Explanation))
-	if e.emitter.Emit(eventOf(&c)) {
+// happened is called by the engine, under the lock, for each event.
+func (e *breakerEngine) happened(ev decision.Event) {
+	e.telemetry.event(&ev)
+	e.logger.Debug("Breaker event", zap.String("event", ev.Name), zap.String("name", ev.Edge.Name), zap.String("what", ev.Sentence()))
+	if e.emitter.Emit(eventOf(&ev)) {
 		return
 	}
 	if e.emitter.HasOutlet() {

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
 )
@@ -36,7 +37,7 @@ func (e *breakerEngine) analyse(td ptrace.Traces, b *batch) {
 	b.calls.Reset()
 }
 
-// annotate writes what is advised for each marked call.
+// annotate writes what is known of the edge of each marked call.
 func (e *breakerEngine) annotate(td ptrace.Traces, b *batch) {
 	for _, m := range b.marks {
 		c := &b.calls.Calls[m.Call]
@@ -44,8 +45,13 @@ func (e *breakerEngine) annotate(td ptrace.Traces, b *batch) {
 		attrs := span.Attributes()
 		insert(attrs, keyName, m.Name)
 		insert(attrs, keyState, m.State.String())
-		insert(attrs, keyAdvice, decision.For(m.State))
-		insert(attrs, keyReason, m.Reason)
+		if m.Origin != engine.OriginUnknown {
+			insert(attrs, keyOrigin, m.Origin.String())
+		}
+		if m.State != circuit.Closed {
+			insert(attrs, keyAdvice, decision.For(m.State))
+			insert(attrs, keyReason, m.Reason)
+		}
 		e.telemetry.annotated[m.State].Add(1)
 	}
 }

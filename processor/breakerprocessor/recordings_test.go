@@ -53,9 +53,11 @@ func replayed(t *testing.T, in *replay.Incident, o replay.Options) pipelines {
 
 // change is a breaker.state_changed record, as far as the tests look at it.
 type change struct {
+	event       string
 	at          time.Time
 	name, state string
 	body        string
+	attrs       map[string]any
 }
 
 func (c change) String() string {
@@ -73,7 +75,7 @@ func changes(sink *consumertest.LogsSink) (out []change, others int) {
 						continue
 					}
 					attrs := lr.Attributes().AsRaw()
-					out = append(out, change{lr.Timestamp().AsTime(), attrs[keyName].(string), attrs[keyState].(string), lr.Body().Str()})
+					out = append(out, change{lr.EventName(), lr.Timestamp().AsTime(), attrs[keyName].(string), attrs[keyState].(string), lr.Body().Str(), attrs})
 				}
 			}
 		}
@@ -83,7 +85,7 @@ func changes(sink *consumertest.LogsSink) (out []change, others int) {
 
 func opened(cs []change) (names []string) {
 	for _, c := range cs {
-		if c.state == "open" && !slices.Contains(names, c.name) {
+		if c.event == "breaker.state_changed" && c.state == "open" && !slices.Contains(names, c.name) {
 			names = append(names, c.name)
 		}
 	}

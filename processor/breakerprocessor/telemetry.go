@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/attribute"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/edge"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
@@ -62,9 +64,16 @@ func (t *telemetry) with(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(append(more, t.id)...))
 }
 
-func (t *telemetry) transition(c *engine.Change) {
-	t.builder.ProcessorBreakerTransitions.Add(context.Background(), 1,
-		t.with(attribute.String(metricFrom, c.Previous), attribute.String(metricTo, c.State)))
+func (t *telemetry) event(ev *decision.Event) {
+	if ev.Name == decision.StateChanged {
+		t.builder.ProcessorBreakerTransitions.Add(context.Background(), 1,
+			t.with(attribute.String(metricFrom, ev.Previous), attribute.String(metricTo, ev.State)))
+		return
+	}
+	if !ev.Over {
+		t.builder.ProcessorBreakerFindings.Add(context.Background(), 1,
+			t.with(attribute.String(metricEvent, ev.Name), attribute.String(metricReason, ev.Withheld)))
+	}
 }
 
 func (t *telemetry) lost(reason string) {
@@ -102,6 +111,9 @@ func (t *telemetry) register() error {
 		b.RegisterProcessorBreakerSpansSkippedCallback(t.observeSkipped),
 		b.RegisterProcessorBreakerLateSpansCallback(t.observeLate),
 		b.RegisterProcessorBreakerLimitHitsCallback(t.observeLimits),
+		b.RegisterProcessorBreakerSettlingCallback(t.observeSettling),
+		b.RegisterProcessorBreakerTraceLooksCallback(t.observeLooks),
+		b.RegisterProcessorBreakerObedienceCallback(t.observeObedience),
 	)
 }
 
@@ -162,6 +174,36 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	c, _ := t.counts()
 	t.each(o, metricLimit, "max_edges", c.Results[edge.Full])
 	t.each(o, metricLimit, "aliases", c.AliasesFull)
+	t.each(o, metricLimit, "max_operations", c.OperationsFull)
+	t.each(o, metricLimit, "max_failing_traces", c.Skipped)
+	t.each(o, metricLimit, "trace_spans", c.Unfound)
+	return nil
+}
+
+func (t *telemetry) observeSettling(_ context.Context, o metric.Float64Observer) error {
+	t.engine.mu.Lock()
+	wait := t.engine.core.Settling()
+	t.engine.mu.Unlock()
+	o.Observe(time.Duration(wait).Seconds(), t.with())
+	return nil
+}
+
+func (t *telemetry) observeLooks(_ context.Context, o metric.Int64Observer) error {
+	c, _ := t.counts()
+	o.Observe(c.Looks, t.with())
+	return nil
+}
+
+// observeObedience gives each breaker for which it is measured a series.
+func (t *telemetry) observeObedience(_ context.Context, o metric.Float64Observer) error {
+	t.engine.mu.Lock()
+	list, _ := t.engine.core.Advice(maxStateSeries)
+	t.engine.mu.Unlock()
+	for i := range list {
+		if list[i].Obedience >= 0 {
+			o.Observe(list[i].Obedience, t.with(attribute.String(metricBreaker, list[i].Name)))
+		}
+	}
 	return nil
 }
 

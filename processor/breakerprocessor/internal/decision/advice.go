@@ -58,8 +58,8 @@ type Advice struct {
 	// Withheld is why the breaker stays closed though a rule says open.
 	Withheld string `json:"withheld,omitempty"`
 	// Stalled: hardly any call ends. Backlog: messages wait far longer than usual for their consumer.
-	Stalled bool `json:"stalled,omitempty"`
-	Backlog bool `json:"backlog,omitempty"`
+	Stalled bool    `json:"stalled,omitempty"`
+	Backlog bool    `json:"backlog,omitempty"`
 	Retries Retries `json:"retries"`
 	Effects Effects `json:"effects"`
 	// ConcurrencyLimit is how many calls should be in flight at most; 0: not known. InFlight is how many are, on average.
@@ -81,7 +81,8 @@ type Retries struct {
 	Metastable bool `json:"metastable,omitempty"`
 	// Budget is the share of first attempts that may be retried.
 	Budget float64 `json:"budget"`
-	// Layer is the edge that alone should retry, on a path where several do; and in which order to compose.
+	// Layer is the edge that alone should retry, on a path where several do; Composition the order of the guards around a call.
+	Layer       string `json:"layer,omitempty"`
 	Composition string `json:"composition,omitempty"`
 }
 

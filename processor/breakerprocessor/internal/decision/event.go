@@ -11,12 +11,12 @@ import (
 
 // Names of events.
 const (
-	StateChanged      = "breaker.state_changed"
-	Suppressed        = "breaker.suppressed"
-	StalledStarted    = "breaker.stalled"
-	InstanceDegraded  = "breaker.instance_degraded"
-	RetryStorm        = "breaker.retry_storm"
-	BacklogStarted    = "breaker.backlog"
+	StateChanged     = "breaker.state_changed"
+	Suppressed       = "breaker.suppressed"
+	Stalled          = "breaker.stalled"
+	InstanceDegraded = "breaker.instance_degraded"
+	RetryStorm       = "breaker.retry_storm"
+	Backlog          = "breaker.backlog"
 )
 
 // Event is something that happened on an edge, with the edge's advice as it is then.
@@ -47,7 +47,7 @@ func (e *Event) Sentence() string {
 		return fmt.Sprintf("Breaker %s is %s: %s.", e.Edge.Name, stateNames[e.State], e.Explanation)
 	case Suppressed:
 		return fmt.Sprintf("Breaker %s stays closed though %s: %s.", e.Edge.Name, e.Explanation, withheldNames[e.Withheld])
-	case StalledStarted:
+	case Stalled:
 		if e.Over {
 			return fmt.Sprintf("Calls %s end again.", e.Edge.Name)
 		}
@@ -56,7 +56,7 @@ func (e *Event) Sentence() string {
 		return e.instances()
 	case RetryStorm:
 		return e.storm()
-	case BacklogStarted:
+	case Backlog:
 		wait := time.Duration(e.Wait).Round(100 * time.Millisecond)
 		if e.Over {
 			return fmt.Sprintf("Messages on %s wait as long as usual again, %v.", e.Edge.Name, wait)
@@ -78,11 +78,19 @@ func (e *Event) instances() string {
 	return fmt.Sprintf("No instance stands out on %s any more.", e.Edge.Name)
 }
 
+// Amplification is how many calls were made for each request: over the whole of a retry storm once it is over.
+func (e *Event) Amplification() float64 {
+	if e.Over && e.Requests > 0 {
+		return float64(e.Attempts) / float64(e.Requests)
+	}
+	return e.Retries.Amplification
+}
+
 func (e *Event) storm() string {
 	switch {
 	case e.Over:
 		return fmt.Sprintf("The retry storm on %s is over: %d calls were made for %d requests, %.1f times as many, %.1f at its height.",
-			e.Edge.Name, e.Attempts, e.Requests, float64(e.Attempts)/float64(max(e.Requests, 1)), e.Peak)
+			e.Edge.Name, e.Attempts, e.Requests, e.Amplification(), e.Peak)
 	case e.Retries.Metastable:
 		return fmt.Sprintf("Retries on %s keep it down though what caused them is well again: %.1f calls for each request. Let fewer in, and for longer.",
 			e.Edge.Name, e.Retries.Amplification)

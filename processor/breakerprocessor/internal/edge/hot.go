@@ -10,6 +10,9 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/storm"
 )
 
+// maxInstances bounds the instances of each side of an edge that are told apart.
+const maxInstances = 32
+
 // Hot is what is kept of an edge that has failures, or had them lately.
 type Hot struct {
 	// Last is the breaker's last transition, Cause the last that opened it.
@@ -21,6 +24,8 @@ type Hot struct {
 	Withheld Withheld
 	// Ejected are the callee's instances that are to be left out, Degraded the caller's that fail where others don't.
 	Ejected, Degraded []string
+	// Metastable: retries go on though what caused them is well again.
+	Metastable bool
 
 	name     string
 	troubles window.Ring[trouble, *trouble]
@@ -28,9 +33,10 @@ type Hot struct {
 	upstream upstream
 	callers  instance.Sketch
 	callees  instance.Sketch
-	storm    storm.State
+	storm    storm.Detector
 	badAt    int64 // event time of the newest failure
 	wouldAt  int64 // when a rule last wanted to open
+	named    bool  // calls themselves say which of the callee's instances they are for
 	dirty    bool  // something new came since the breaker was last asked
 }
 
@@ -39,10 +45,11 @@ func newHot(t *Table) *Hot {
 	return &Hot{
 		troubles: window.NewRing[trouble](t.set.Buckets+1, t.set.Bucket),
 		effects:  window.NewRing[Effects](t.set.Buckets+1, t.set.Bucket),
-		callers:  instance.New(half),
-		callees:  instance.New(half),
-		badAt:    t.head,
-		wouldAt:  never,
+		// Who calls is asked when it is to open fast, who answers when it is to open at all.
+		callers: instance.NewSketch(maxInstances, t.set.Circuit.FastWindow),
+		callees: instance.NewSketch(maxInstances, half),
+		badAt:   t.head,
+		wouldAt: never,
 	}
 }
 
@@ -51,6 +58,7 @@ func (h *Hot) move(d int64) {
 	h.effects.Reset()
 	h.callers.Reset()
 	h.callees.Reset()
+	h.storm.Move(d)
 	h.badAt += d
 	h.wouldAt = never
 }
@@ -66,18 +74,18 @@ func (h *Hot) merge(other *Hot) {
 	h.dirty = true
 }
 
-// from and to note which of the caller's instances made a call, and which of the callee's answered it.
+// from and to note which of the caller's instances made a call, and which of the callee's answered it; nil: not known.
 func (h *Hot) from(at int64, i *Instance, f Fault) { note(&h.callers, at, i, f) }
 
 func (h *Hot) to(at int64, i *Instance, f Fault) { note(&h.callees, at, i, f) }
 
 func note(s *instance.Sketch, at int64, i *Instance, f Fault) {
-	if i == nil || i.Key == 0 {
-		return
-	}
 	bad := uint32(0)
 	if f != NoFault {
 		bad = 1
+	}
+	if i == nil {
+		i = &Instance{}
 	}
 	s.Add(at, i.Key, i.Name, 1, bad)
 }

@@ -14,6 +14,9 @@ import (
 // judgeEach is how often instances and retries are looked at, in nanoseconds of event time.
 const judgeEach = int64(1e9)
 
+// maxPath bounds the path that is looked at for layers that retry.
+const maxPath = 8
+
 var ejection = instance.DefaultEjection()
 
 // judge looks at what an edge with failures is besides open or closed.
@@ -56,16 +59,56 @@ func names(hosts []instance.Count) (out []string) {
 // judgeRetries finds retries that are more than a callee in trouble can bear.
 func (t *Table) judgeRetries(e *Edge, now int64, tell func(Event)) {
 	h := e.Hot
-	// The newest seconds have not been told yet: a trace is looked at when it is over.
-	to := now - t.Rest()
-	s, f := e.Sums(to-t.span/2, to), e.Effects(to-t.span/2, to)
-	failed := minus(s.Bad+s.Deeper, 0)
-	look := storm.Look{
-		Now: now, Seconds: float64(t.span/2) / 1e9,
-		Attempts: s.Calls, Retries: min(f.Retries, s.Calls), OK: minus(s.Calls, failed), Bad: failed,
-		UsualOK: e.usual.rate(t.span) * (1 - e.usual.ratio()),
+	to := now - t.Rest() // of what is newer, traces have not told
+	ev := h.storm.Look(&t.storm, &storm.Look{
+		Now: now, Window: e.attempts(to-t.span, to), Step: e.attempts(to-judgeEach, to),
+		UsualOK: e.usual.rate(t.span) * (1 - e.usual.ratio()), DeeperHealthy: t.deeperHealthy(e),
+	})
+	if ev.Kind == storm.None {
+		return
 	}
-	if ev, ok := h.storm.Step(look); ok {
-		tell(Event{Kind: RetryStorm, Edge: e, At: now, Storm: ev, Evidence: s})
+	h.Metastable = ev.Kind == storm.Metastable
+	tell(Event{Kind: RetryStorm, Edge: e, At: now, Storm: ev, Evidence: e.Sums(to-t.span, to)})
+}
+
+// attempts are the calls that ended in [from, to) in terms of what was wanted.
+func (e *Edge) attempts(from, to int64) storm.Sums {
+	s, f := e.Sums(from, to), e.Effects(from, to)
+	failed := plus(s.Bad, s.Deeper)
+	return storm.Sums{
+		Attempts: s.Calls, Retries: min(f.Retries, s.Calls), Calls: minus(s.Calls, f.Retries), OK: minus(s.Calls, failed), Bad: failed,
 	}
 }
+
+// deeperHealthy says that no breaker on the callee's own calls is open, nor on the edge itself.
+func (t *Table) deeperHealthy(e *Edge) bool {
+	return e.Breaker.State() == circuit.Closed && !slices.ContainsFunc(t.active, func(a *Edge) bool {
+		return a.Caller == e.Callee && a.Breaker.State() != circuit.Closed
+	})
+}
+
+// RetryLayer is the name of the edge that alone should go on retrying, of a path on which several do; empty when no more
+// than one does.
+func (t *Table) RetryLayer(e *Edge) string {
+	path := []*Edge{e}
+	for on := e; len(path) < maxPath; {
+		i := slices.IndexFunc(t.active, func(a *Edge) bool { return a.Callee == on.Caller && a.Hot.retries(t) && !slices.Contains(path, a) })
+		if i < 0 {
+			break
+		}
+		on = t.active[i]
+		path = append(path, on)
+	}
+	slices.Reverse(path)
+	sums := make([]storm.LayerSum, len(path))
+	for i, on := range path {
+		a := on.attempts(t.head-t.Rest()-t.span, t.head-t.Rest())
+		sums[i] = storm.LayerSum{First: uint64(a.Calls), Attempts: uint64(a.Attempts)}
+	}
+	if plan := storm.Layers(sums); len(plan.Drop) > 0 {
+		return path[plan.Keep].Name()
+	}
+	return ""
+}
+
+func (h *Hot) retries(t *Table) bool { return h.effects.Last(h.effects.Len()).Retries > 0 }

@@ -14,6 +14,8 @@ const (
 	// shortest and unlearned are the least wait, and the one before anything is known.
 	shortest  = int64(500e6)
 	unlearned = int64(2e9)
+	// restMore is how long a trace may still go on after its failure's story is told.
+	restMore = int64(1500e6)
 )
 
 // lag learns by how much event time the callee's span comes after the caller's, of calls that succeeded: SDKs export

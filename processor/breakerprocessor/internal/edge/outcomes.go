@@ -117,8 +117,8 @@ func (e *Edge) Sums(from, to int64) circuit.Sums {
 	return sums(&p, &t)
 }
 
-// weightOf is a call's weight in a bucket: below 1, or none at all, counts as 1.
-func weightOf(w float64) uint32 {
+// WeightOf is a call's weight in a bucket, in 1/16: below 1, or none at all, counts as 1.
+func WeightOf(w float64) uint32 {
 	if !(w > 1) {
 		return weightUnit
 	}

@@ -8,6 +8,8 @@ type Failed struct {
 	Start, End int64 // unix nanoseconds of event time
 	Weight     uint32
 	Throttled  bool
+	// Unanswered: the callee's own span is not there.
+	Unanswered bool
 }
 
 // Settle corrects what a call was counted as on its edge, once its trace has shown what it was. What lies before
@@ -35,6 +37,9 @@ func (t *Table) Settle(e *Edge, c Failed, from, to Fault) {
 	e.Breaker.Amend(c.Start, &a, &b)
 	if to == Charged {
 		h.badAt = max(h.badAt, min(c.End, t.head))
+	}
+	if from == Pending && c.Unanswered && !h.named {
+		h.to(min(c.End, t.head), nil, to)
 	}
 	h.dirty = true
 }

@@ -3,7 +3,11 @@
 
 package edge
 
-import "github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+import (
+	"slices"
+
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+)
 
 const (
 	// stallRate is how many calls a second must be usual before their absence means anything.
@@ -13,6 +17,8 @@ const (
 	stallBelow, stallOver = 0.1, 0.5
 	// stallWindows are the windows that must have told what is usual.
 	stallWindows = 3
+	// failsElsewhere is the share of failures on another edge of the caller that explains why it calls less.
+	failsElsewhere = 0.1
 )
 
 // lookForStall finds an edge on which hardly any call ends though the caller is asked as ever: a call that hangs has no
@@ -33,10 +39,25 @@ func (t *Table) lookForStall(e *Edge, now int64, tell func(Event)) {
 	}
 	s := e.Sums(now-half, now)
 	share := float64(s.Calls) / (rate / usually * float64(received))
-	if stalled := share < stallBelow || e.stalled && share < stallOver; stalled != e.stalled {
+	stalled := share < stallBelow || e.stalled && share < stallOver
+	if stalled && t.failsElsewhere(e, now-half, now) {
+		stalled = false // the caller fails before it gets that far
+	}
+	if stalled != e.stalled {
 		e.stalled = stalled
 		tell(Event{Kind: Stalled, Edge: e, At: now, Evidence: s})
 	}
+}
+
+// failsElsewhere says that the caller has failures on another edge.
+func (t *Table) failsElsewhere(e *Edge, from, to int64) bool {
+	return slices.ContainsFunc(t.active, func(a *Edge) bool {
+		if a == e || a.Caller != e.Caller {
+			return false
+		}
+		s := a.Sums(from, to)
+		return a.Breaker.State() != circuit.Closed || float64(s.Bad+s.Deeper) > failsElsewhere*float64(s.Calls)
+	})
 }
 
 // Stalled says that hardly any call on the edge ends.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/instance"
 )
 
 const (
@@ -24,6 +25,7 @@ func (t *Table) Step(now int64, tell func(Event)) {
 	t.lookAtEntries(now)
 	for _, e := range t.active {
 		t.decide(e, now, tell)
+		t.judge(e, now, tell)
 	}
 	kept := t.active[:0]
 	for _, e := range t.active {
@@ -45,7 +47,7 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 		return
 	}
 	h.dirty = false
-	r := t.recent(e, now)
+	r := t.judged(e, now)
 	if state == circuit.Closed {
 		why := e.Breaker.Would(now, &r)
 		if why == circuit.NoReason {
@@ -55,7 +57,7 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 			return
 		}
 		h.wouldAt = now
-		if w := t.withhold(e, &r.Window, now); w != NotWithheld {
+		if w := t.withhold(e, why, now); w != NotWithheld {
 			h.dirty = true // what holds it back may go without a further failure
 			if w != h.Withheld {
 				h.Withheld = w
@@ -84,8 +86,8 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 	tell(Event{Kind: Changed, Edge: e, At: now, Transition: tr})
 }
 
-// recent is what the edge's breaker judges.
-func (t *Table) recent(e *Edge, now int64) circuit.Recent {
+// judged is what the edge's breaker judges.
+func (t *Table) judged(e *Edge, now int64) circuit.Recent {
 	cfg := e.Breaker.Config()
 	// Of the fast window only whole buckets: one that began before it holds calls from before the outage.
 	fast := (now - cfg.FastWindow + t.set.Bucket - 1) / t.set.Bucket * t.set.Bucket
@@ -114,23 +116,38 @@ func (e *Edge) row(now int64) uint32 {
 }
 
 // withhold says why the edge should not open although a rule wants it.
-func (t *Table) withhold(e *Edge, s *circuit.Sums, now int64) Withheld {
+func (t *Table) withhold(e *Edge, why circuit.Reason, now int64) Withheld {
 	switch {
 	case t.onlyFailures:
 		return OnlyFailures
 	case t.deeperOpen(e, now):
 		return DeeperOpen
 	}
-	e.Hot.judgeInstances(now, s)
+	callers, callees := e.Hot.callers.Hosts(now), e.Hot.callees.Hosts(now)
+	if why == circuit.FailureLoad || why == circuit.SlowRate {
+		callers, callees = anyFailure(callers), anyFailure(callees)
+	}
+	quorum, _ := instance.Quorum(callers)
 	switch {
-	case !e.Hot.quorum:
+	case !quorum && why != circuit.SlowRate:
 		return CallerSide
-	case e.Hot.concentrated:
+	case instance.Eject(&ejection, callees, e.Hot.callees.Total(now), nil).Concentrated:
 		return InstanceSide
 	case t.open > 0 && float64(t.open+1) > t.set.MaxOpenShare*float64(len(t.order)):
 		return Capped
 	}
 	return NotWithheld
+}
+
+// anyFailure has each instance with a failure fail: where few calls fail, and take most of the time, those it
+// happens to are hit.
+func anyFailure(hosts []instance.Count) []instance.Count {
+	for i := range hosts {
+		if n := hosts[i].Failed(); n > 0 {
+			hosts[i].Calls = n
+		}
+	}
+	return hosts
 }
 
 // deeperOpen says that a breaker on the callee's own calls is not closed: that is the better place to cut, and what

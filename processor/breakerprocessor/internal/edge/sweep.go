@@ -36,9 +36,8 @@ func (t *Table) fold(e *Edge, now int64) {
 	if e.Breaker.State() != circuit.Closed || e.Hot != nil && e.Hot.Withheld != NotWithheld {
 		return
 	}
-	// What ended last may not have arrived.
 	s := e.Sums(now-t.span, now)
-	e.usual.fold(s.Calls, s.Bad)
+	e.usual.fold(&s, t.span)
 	e.usual.settle(t.set.SlowFloor, t.set.SlowFactor)
 }
 

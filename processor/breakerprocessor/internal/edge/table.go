@@ -10,6 +10,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/storm"
 )
 
 // Settings bound a Table. Times are in nanoseconds.
@@ -83,6 +84,7 @@ type Table struct {
 	services   [serviceSlots]*Service
 	instances  [instanceSlots]*Instance
 	lag        lag
+	storm      storm.Config
 	entries    window.Ring[entries, *entries]
 	queues     map[uint32]*queue // by edge handle
 	// What comes by was nothing but failures so far; a healthy share of requests was seen.
@@ -102,6 +104,7 @@ func NewTable(set Settings) *Table {
 		entries: window.NewRing[entries](set.Buckets+1, set.Bucket),
 	}
 	t.lag.init(set.Settling)
+	t.storm = storm.Default(t.span)
 	if slices.ContainsFunc(set.Rules, func(r Rule) bool { return r.ByOperation }) {
 		t.operations = make(map[uint64]int)
 	}
@@ -148,7 +151,7 @@ func (t *Table) Move(head, d int64) {
 		e.lastSeen += d
 		e.folded += d
 		if e.Hot != nil {
-			e.Hot.move(t, d)
+			e.Hot.move(d)
 		}
 	}
 	for _, s := range t.services {
@@ -221,7 +224,10 @@ func (t *Table) recordClient(c *call.Call, by *Service, from *Instance, at int64
 	fault, result := t.count(e, c, at)
 	if e.Hot != nil && result == Counted {
 		e.Hot.from(at, from, fault)
-		e.Hot.to(at, to, fault)
+		e.Hot.named = e.Hot.named || c.Peer.Instance != ""
+		if to != nil {
+			e.Hot.to(at, to, fault)
+		}
 	}
 	return e, fault, result
 }
@@ -276,7 +282,7 @@ func (t *Table) count(e *Edge, c *call.Call, at int64) (Fault, Result) {
 		fault = t.firstFault(e, c)
 	}
 	took := c.Duration()
-	p := pulse{calls: 1, weight: weightOf(c.Weight), busy: busyOf(took)}
+	p := pulse{calls: 1, weight: WeightOf(c.Weight), busy: busyOf(took)}
 	if e.usual.over > 0 && took > e.usual.over {
 		p.slow = 1
 	}

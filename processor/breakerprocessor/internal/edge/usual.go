@@ -3,7 +3,12 @@
 
 package edge
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/inflight"
+)
 
 const (
 	// slowBuckets are half octaves from 2^slowFrom nanoseconds (131 us) up, to 137 s.
@@ -25,21 +30,30 @@ type usual struct {
 	windows    uint8
 	took       [slowBuckets]uint8 // how many sampled calls took so long
 	over       int64              // nanoseconds beyond which a call is slow; 0: not known
+	busy       uint64             // of calls, in busyUnit
+	load       inflight.Peak      // calls in flight
 }
 
 // fold takes one window in which the edge was closed. Older windows fade.
-func (u *usual) fold(calls, bad uint32) {
+func (u *usual) fold(s *circuit.Sums, window int64) {
 	if u.windows >= usualWindows {
-		u.calls, u.bad, u.windows = u.calls/2, u.bad/2, u.windows/2
+		u.calls, u.bad, u.busy, u.windows = u.calls/2, u.bad/2, u.busy/2, u.windows/2
 	}
-	u.calls, u.bad = plus(u.calls, calls), plus(u.bad, bad)
+	u.calls, u.bad = plus(u.calls, s.Calls), plus(u.bad, s.Bad)
+	u.busy += uint64(s.Busy) / busyUnit
 	u.windows++
+	u.load.Observe(inflight.Little(s.Busy, window))
 }
+
+// duration is how long a call usually takes, in nanoseconds.
+func (u *usual) duration() float64 { return float64(u.busy) * busyUnit / max(float64(u.calls), 1) }
 
 // add takes what another edge was like that turned out to be the same.
 func (u *usual) add(other *usual) {
 	u.calls, u.bad = plus(u.calls, other.calls), plus(u.bad, other.bad)
 	u.windows = max(u.windows, other.windows)
+	u.busy += other.busy
+	u.load.Merge(&other.load)
 	for i, n := range other.took {
 		u.took[i] = uint8(min(int(u.took[i])+int(n), 255))
 	}

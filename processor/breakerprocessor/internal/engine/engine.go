@@ -60,7 +60,7 @@ func (o Origin) String() string { return [...]string{"", "self", "propagated"}[o
 type Counts struct {
 	Results [edge.NumResults]int64
 	// Future calls were counted at the head of event time, Rebased ones moved it.
-	Future, Rebased            int64
+	Future, Rebased             int64
 	AliasesFull, OperationsFull int64
 	Stories
 }
@@ -126,7 +126,7 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 		if result == edge.Duplicate {
 			continue
 		}
-		e.stories.add(c, s.service, on, fault, at, e.clock.Head())
+		e.stories.add(c, s.service, on, fault, result == edge.Counted, at, e.clock.Head())
 		if on != nil && c.Role.Outgoing() && on.Hot != nil {
 			marks = mark(marks, i, c, on)
 		}

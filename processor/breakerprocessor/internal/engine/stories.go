@@ -15,9 +15,10 @@ import (
 // A span's tag in the log: its operation, and above that what was already done about the span.
 const (
 	tagOperation = 1<<27 - 1
-	tagFault     = 27 // two bits: the edge.Fault that it is counted as
-	tagCounted   = 1 << 29
-	tagTold      = 1 << 30 // its effects are counted
+	tagFault     = 27      // two bits: the edge.Fault that it is counted as
+	tagTold      = 1 << 29 // its effects are counted
+	tagRetry     = 1 << 30 // it is counted as a retry
+	tagCounted   = 1 << 31 // it is in its edge's sums
 )
 
 // expectedSlots is how many failing traces are known to wait already; a power of two. Those that share a slot are looked
@@ -64,11 +65,13 @@ type expected struct {
 func newStories(set *Settings, table *edge.Table) *stories {
 	s := &stories{table: table, log: trace.NewLog(set.MaxSpans, set.MaxTraceSpans)}
 	s.soon.limit, s.rest.limit = set.MaxFailing, set.MaxFailing
-	s.teller.Callee = func(handle uint32) uint32 {
-		if on := table.Edge(handle); on != nil {
-			return table.ServiceOf(on)
+	s.teller.Callee = func(handle uint32) (uint32, bool) {
+		on := table.Edge(handle)
+		if on == nil {
+			return 0, false
 		}
-		return 0
+		service := table.ServiceOf(on)
+		return service, service != 0
 	}
 	return s
 }
@@ -81,8 +84,11 @@ func (s *stories) forget() {
 }
 
 // add keeps a span, and has its trace looked at when it failed.
-func (s *stories) add(c *call.Call, by *edge.Service, on *edge.Edge, fault edge.Fault, at, head int64) {
+func (s *stories) add(c *call.Call, by *edge.Service, on *edge.Edge, fault edge.Fault, counted bool, at, head int64) {
 	tag := uint32(c.Operation.Key())&tagOperation | uint32(fault)<<tagFault
+	if counted {
+		tag |= tagCounted
+	}
 	span := trace.Span{
 		ID: c.SpanID, Parent: c.ParentID, Start: c.Start, End: c.End, Instance: by.Handle(),
 		Weight: edge.WeightOf(c.Weight), Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Attempt: c.Attempt,
@@ -137,11 +143,79 @@ func (s *stories) tell(id trace.ID, now int64, final bool) {
 	nodes := s.walker.Walk(s.spans)
 	told := s.teller.Tell(s.spans, s.bare, nodes)
 	for i := range s.spans {
-		if s.spans[i].Op != 0 {
-			s.settle(i, nodes, told, now, final)
+		if s.spans[i].Op != 0 && s.tags[i]&tagCounted != 0 {
+			s.settle(i, told.Meanings[i].Verdict, nodes[i].Server >= 0, now, final)
 		}
 	}
 	if final {
 		s.effects(told)
+	}
+}
+
+// settle corrects what call i was counted as. answered: the callee's span is there.
+func (s *stories) settle(i int, v story.Verdict, answered bool, now int64, final bool) {
+	span := &s.spans[i]
+	on := s.table.Edge(span.Op)
+	from, to := edge.Fault(s.tags[i]>>tagFault&3), faultOf(v)
+	if on == nil || from == to {
+		return
+	}
+	if from == edge.Pending && to == edge.Charged && !final && !answered && now-span.End < s.table.Settling() {
+		return // the callee's span may still come
+	}
+	s.table.Settle(on, edge.Failed{
+		Start: span.Start, End: span.End, Weight: span.Weight, Throttled: span.Outcome == call.Throttled, Unanswered: !answered,
+	}, from, to)
+	s.retag(i, s.tags[i]&^(3<<tagFault)|uint32(to)<<tagFault)
+}
+
+func (s *stories) retag(i int, tag uint32) {
+	s.tags[i] = tag
+	s.log.SetTag(s.seqs[i], tag)
+}
+
+func faultOf(v story.Verdict) edge.Fault {
+	switch v {
+	case story.Charged, story.GivenUp:
+		return edge.Charged
+	case story.Propagated:
+		return edge.Deeper
+	}
+	return edge.NoFault
+}
+
+// effects counts what came of the failed calls of a trace, each once.
+func (s *stories) effects(told *story.Story) {
+	for i := range told.Meanings {
+		if told.Meanings[i].Retry && s.tags[i]&(tagRetry|tagCounted) == tagCounted {
+			s.retag(i, s.tags[i]|tagRetry)
+			if on := s.table.Edge(s.spans[i].Op); on != nil {
+				s.table.Effect(on, s.spans[i].End, edge.Effects{Retries: 1})
+			}
+		}
+	}
+	for k := range told.Hurt {
+		h := &told.Hurt[k]
+		on := s.table.Edge(h.Edge)
+		if on == nil || s.tags[h.Call]&tagTold != 0 {
+			continue
+		}
+		s.retag(int(h.Call), s.tags[h.Call]|tagTold)
+		var f edge.Effects
+		if h.Failed {
+			f.Hurt = 1
+		} else if h.Parent >= 0 {
+			f.Absorbed = 1
+		}
+		if h.First && told.Entry >= 0 {
+			f.Entries = 1
+			if told.EntryFailed {
+				f.EntriesFailed = 1
+			}
+		}
+		s.table.Effect(on, s.spans[h.Call].End, f)
+		for _, service := range h.Upstream {
+			on.Upstream(s.table.ServiceName(service))
+		}
 	}
 }

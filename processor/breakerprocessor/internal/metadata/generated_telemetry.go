@@ -30,11 +30,15 @@ type TelemetryBuilder struct {
 	registrations                  []metric.Registration
 	ProcessorBreakerAnnotatedSpans metric.Int64ObservableCounter
 	ProcessorBreakerEventsLost     metric.Int64Counter
+	ProcessorBreakerFindings       metric.Int64Counter
 	ProcessorBreakerLateSpans      metric.Int64ObservableCounter
 	ProcessorBreakerLimitHits      metric.Int64ObservableCounter
+	ProcessorBreakerObedience      metric.Float64ObservableGauge
 	ProcessorBreakerPanics         metric.Int64Counter
+	ProcessorBreakerSettling       metric.Float64ObservableGauge
 	ProcessorBreakerSpansSkipped   metric.Int64ObservableCounter
 	ProcessorBreakerState          metric.Int64ObservableGauge
+	ProcessorBreakerTraceLooks     metric.Int64ObservableCounter
 	ProcessorBreakerTracked        metric.Int64ObservableGauge
 	ProcessorBreakerTransitions    metric.Int64Counter
 }
@@ -95,6 +99,36 @@ func (builder *TelemetryBuilder) RegisterProcessorBreakerLimitHitsCallback(cb me
 	return nil
 }
 
+// RegisterProcessorBreakerObedienceCallback sets callback for observable ProcessorBreakerObedience metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerObedienceCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorBreakerObedience, obs: o})
+		return nil
+	}, builder.ProcessorBreakerObedience)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerSettlingCallback sets callback for observable ProcessorBreakerSettling metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerSettlingCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorBreakerSettling, obs: o})
+		return nil
+	}, builder.ProcessorBreakerSettling)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorBreakerSpansSkippedCallback sets callback for observable ProcessorBreakerSpansSkipped metric.
 func (builder *TelemetryBuilder) RegisterProcessorBreakerSpansSkippedCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -116,6 +150,21 @@ func (builder *TelemetryBuilder) RegisterProcessorBreakerStateCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerState, obs: o})
 		return nil
 	}, builder.ProcessorBreakerState)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerTraceLooksCallback sets callback for observable ProcessorBreakerTraceLooks metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerTraceLooksCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerTraceLooks, obs: o})
+		return nil
+	}, builder.ProcessorBreakerTraceLooks)
 	if err != nil {
 		return err
 	}
@@ -150,6 +199,16 @@ func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -180,6 +239,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerFindings, err = builder.meter.Int64Counter(
+		"otelcol_processor_breaker_findings",
+		metric.WithDescription("Events other than changes of state (breaker.suppressed, .stalled, .retry_storm, .instance_degraded, .backlog), when they begin. The reason is that of breaker.suppressed, else empty. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerLateSpans, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_breaker_late_spans",
 		metric.WithDescription("Calls that ended before the window when they arrived, and were not counted. [Alpha]"),
@@ -192,10 +257,22 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerObedience, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_breaker_obedience",
+		metric.WithDescription("Share of the usual calls that are not made while the breaker is open (0 to 1), of breakers that are not closed, 100 of them at most. 0 when nobody heeds the advice. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerPanics, err = builder.meter.Int64Counter(
 		"otelcol_processor_breaker_panics",
 		metric.WithDescription("Defects in the analysis that were contained. The telemetry was forwarded, what had been learned was given up. [Alpha]"),
 		metric.WithUnit("{panic}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerSettling, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_breaker_settling",
+		metric.WithDescription("How long a failure waits at present for the callee's own spans, as learned from how late these come. [Alpha]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerSpansSkipped, err = builder.meter.Int64ObservableCounter(
@@ -208,6 +285,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_breaker_state",
 		metric.WithDescription("1 for the state that a breaker is in and 0 for the others. Only breakers that are not closed have series, 100 of them at most. [Alpha]"),
 		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerTraceLooks, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_trace_looks",
+		metric.WithDescription("Looks at traces with failed calls, to find out where the failures began. [Alpha]"),
+		metric.WithUnit("{look}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerTracked, err = builder.meter.Int64ObservableGauge(

@@ -12,6 +12,10 @@ type Attempt struct {
 	OK         bool
 	// Resend is the caller's own word: how many times this call was sent before; 0: first, or not said.
 	Resend uint32
+	// Index is the caller's own, and not looked at.
+	Index int32
+	// Retry is set by Join: the attempt repeats one that failed.
+	Retry bool
 }
 
 // Logical is what a number of attempts came to.
@@ -36,12 +40,14 @@ func Join(attempts []Attempt) Logical {
 	})
 	said := slices.ContainsFunc(attempts, func(a Attempt) bool { return a.Resend > 0 })
 	l := Logical{Attempts: len(attempts)}
-	for i, a := range attempts {
+	for i := range attempts {
+		a := &attempts[i]
 		l.OK = a.OK
-		switch {
-		case said && a.Resend > 0:
-			l.Retries++
-		case !said && i > 0 && !attempts[i-1].OK && attempts[i-1].End <= a.Start:
+		a.Retry = a.Resend > 0
+		if !said && i > 0 {
+			a.Retry = !attempts[i-1].OK && attempts[i-1].End <= a.Start
+		}
+		if a.Retry {
 			l.Retries++
 		}
 	}
