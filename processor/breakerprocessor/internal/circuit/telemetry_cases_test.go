@@ -66,7 +66,7 @@ func hysteresis(t *testing.T, given, expect json.RawMessage) {
 	}
 }
 
-// afterWait lets so many calls be seen once the open time is over, while 20 a second are usual.
+// afterWait lets so many calls be seen once the open time is over, while 10 a second are usual.
 func afterWait(t *testing.T, given, expect json.RawMessage) {
 	var in struct {
 		After struct {
@@ -80,7 +80,7 @@ func afterWait(t *testing.T, given, expect json.RawMessage) {
 	cfg := testConfig()
 	cfg.OpenDuration = 20 * second
 	b := New(cfg, 1, 0)
-	tr, changed := b.Step(0, &Recent{Window: calls(200, 200), Fast: calls(40, 40), Expected: 20})
+	tr, changed := b.Step(0, &Recent{Window: calls(200, 200), Fast: calls(40, 40), Expected: 10})
 	require.True(t, changed)
 	flows := calls(in.After.Calls, int(float64(in.After.Calls)*in.After.Rate))
 	b.Call(1, flows)
@@ -89,7 +89,7 @@ func afterWait(t *testing.T, given, expect json.RawMessage) {
 		if now == tr.Until+second {
 			b.Call(tr.Until, flows)
 		}
-		if tr, changed := b.Step(now, &Recent{Window: flows, Expected: 20}); changed {
+		if tr, changed := b.Step(now, &Recent{Window: flows, Expected: 10}); changed {
 			told = append(told, tr)
 		}
 	}
