@@ -143,7 +143,9 @@ func TestVerificationStartsAnewEachWindow(t *testing.T) {
 	b, at = half(func(cfg *Config) { cfg.MaxWait = 15 * second })
 	b.Call(at, calls(1000, 300))
 	b.Step(at+10*second, &Recent{})
-	b.Call(at+10*second, calls(1, 0))
+	_, changed = b.Step(at+15*second, &Recent{})
+	assert.False(t, changed, "nor does it decide while nothing is seen")
+	b.Call(at+15*second, calls(1, 0))
 	tr, _ := b.Step(at+15*second, &Recent{})
 	assert.Equal(t, ProbeTimeout, tr.Reason)
 }

@@ -137,6 +137,34 @@ func TestQuietEdgeCloses(t *testing.T) {
 	assert.NotZero(t, closed)
 }
 
+// What came before the first open time was over is not enough, and what was not well is forgotten.
+func TestVerificationBeginsWithTheEndOfTheOpenTime(t *testing.T) {
+	b := New(testConfig(), 1, 0)
+	b.Step(0, &Recent{Window: calls(10, 10)})
+	good := Recent{Window: calls(50, 0), Expected: 1}
+	b.Call(0, good.Window)
+	for now := 5 * second; now < 15*second; now += second {
+		_, changed := b.Step(now, &good)
+		require.False(t, changed)
+		b.Call(now, calls(1, 0))
+	}
+	assert.EqualValues(t, 10, b.Verified().Calls)
+	tr, _ := b.Step(15*second, &good)
+	require.Equal(t, Recovered, tr.Reason)
+
+	// Two bad ones of ten, on an edge whose window never holds enough.
+	b = New(testConfig(), 1, 0)
+	b.Step(0, &Recent{Window: calls(10, 10), Expected: 0.1})
+	b.Call(0, calls(1, 0))
+	b.Step(5*second, &Recent{})
+	b.Call(5*second, calls(9, 2))
+	b.Step(6*second, &Recent{Window: calls(2, 0)})
+	assert.EqualValues(t, 9, b.Verified().Calls)
+	b.Call(6*second, calls(1, 0))
+	b.Step(7*second, &Recent{Window: calls(2, 0)})
+	assert.Zero(t, b.Verified())
+}
+
 // An edge that usually fails more often than CloseRatio closes when it does so again.
 func TestNoisyEdgeCloses(t *testing.T) {
 	for usual, want := range map[float64]State{0: Open, 0.1: Open, 0.13: Closed, 0.6: Closed} {
@@ -158,6 +186,7 @@ func TestObedience(t *testing.T) {
 	}{
 		"all stay away":                {10, 0, 1},
 		"half":                         {10, 20, 0.5},
+		"just half in the end":         {10, 25, 0.375},
 		"none":                         {10, 40, 0},
 		"more than usual":              {10, 400, 0},
 		"a quarter of quiet ones":      {1, 3, 0.25},
@@ -182,7 +211,7 @@ func TestObedience(t *testing.T) {
 		require.True(t, known)
 		assert.InDelta(t, tt.want, got, 1e-12, name)
 		tr, changed := b.Step(at+5*second, &Recent{})
-		assert.Equal(t, got >= 0.4, changed, name)
+		assert.Equal(t, got >= 0.375, changed, "%s: half of what is usual in 5 s", name)
 		if changed {
 			assert.GreaterOrEqual(t, tr.Obedience, 0.5)
 			got, known = b.Obedience(at + 50*second)
