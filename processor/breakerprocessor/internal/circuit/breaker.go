@@ -67,7 +67,7 @@ func (b *Breaker) Call(start int64, one Sums) bool {
 // Amend says that a call which was given to Call as from has turned out to be to: what the present state has
 // counted of it is corrected. start must be the one that was given then.
 func (b *Breaker) Amend(start int64, from, to *Sums) {
-	if b.other != nil && start >= b.fence {
+	if b.other != nil {
 		b.other.amend(start, *from, *to)
 	}
 }
@@ -167,7 +167,7 @@ func (b *Breaker) Move(d int64) {
 func (b *Breaker) anew(now int64, to state, warm, fence int64, why Reason) Transition {
 	b.attempt, b.relapses, b.opened = 0, 0, false
 	t := b.become(now, to, why, Sums{})
-	b.closed.since, b.fence = warm, fence
+	b.closed.since, b.fence = max(b.closed.since, warm), fence
 	return t
 }
 

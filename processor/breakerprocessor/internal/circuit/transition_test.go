@@ -162,10 +162,16 @@ func TestForce(t *testing.T) {
 	require.True(t, changed)
 	one := calls(1, 1)
 	assert.False(t, w.Call(back-1, one), "it begins anew")
-	require.Empty(t, w.drive(back, back+10*second, always(true)), "and mute, while its window still holds other calls")
+	require.Empty(t, w.drive(back, back+10*second, always(true)), "mute, while its window still holds other calls")
 	ts := w.drive(back+10*second, back+11*second, always(true))
 	require.Equal(t, []State{Open}, states(ts))
 	assert.Zero(t, ts[0].Attempt)
+
+	b := New(testConfig(), 1, 60*second)
+	b.Force(0, Disabled)
+	b.Force(second, Closed)
+	_, changed = b.Step(59*second, &Recent{Window: calls(10, 10)})
+	assert.False(t, changed, "nor is it warm any sooner")
 }
 
 func TestForget(t *testing.T) {
