@@ -3,6 +3,8 @@
 
 package circuit
 
+import "math"
+
 // obeyed is the share of the usual calls that must stay away for callers to count as obeying.
 const obeyed = 0.5
 
@@ -12,6 +14,7 @@ const obeyed = 0.5
 type open struct {
 	trial     // of the calls since the opening, and since they were last found not to be well
 	verifying bool
+	well      int64 // since when the window has been well; math.MaxInt64: it is not
 
 	from, until int64   // the present period
 	calls       uint32  // that started in it
@@ -39,6 +42,7 @@ func (o *open) amend(start int64, from, to Sums) {
 
 func (o *open) move(d int64) {
 	o.trial.move(d)
+	o.well = math.MaxInt64
 	o.from += d
 	o.until += d
 }
@@ -67,14 +71,13 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 		o.expected = r.Expected
 	}
 	j := b.cfg.judge(&r)
-	if o.verifying {
-		switch {
-		case j.enough(&r.Window) && !j.well(&r.Window), j.enough(&o.seen) && !j.well(&o.seen):
-			o.trial = newTrial(now)
-		case j.well(&o.seen) && o.lasts(now) >= b.healthyTime():
-			b.fence = o.since
-			return b.close(now, o.seen)
+	if o.verifying && o.verified(b, now, &r, &j) {
+		evidence := o.seen
+		if j.enough(&r.Window) {
+			evidence = r.Window
 		}
+		b.fence = max(b.fence, now-b.cfg.Window)
+		return b.close(now, evidence)
 	}
 	if now < o.until {
 		return Transition{}, false
@@ -84,7 +87,7 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 		b.fence = now
 		return b.become(now, newHalfOpen(now, o.measured), OpenElapsed, Sums{}), true
 	}
-	if !j.well(&o.seen) {
+	if !j.well(&r.Window) {
 		b.further()
 	}
 	if !o.verifying {
@@ -92,4 +95,23 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 	}
 	o.from, o.until, o.calls = now, now+b.openTime(), 0
 	return Transition{}, false
+}
+
+// verified says that the calls that flow all the same have been well for as long as is asked for. The window slides
+// with them, where it holds enough; on a quiet edge it is those that started since calls were last not well.
+func (o *open) verified(b *Breaker, now int64, r *Recent, j *judge) bool {
+	asked := b.healthyTime()
+	if !j.enough(&r.Window) {
+		o.well = math.MaxInt64
+		if j.enough(&o.seen) && !j.well(&o.seen) {
+			o.trial = newTrial(now)
+		}
+		return j.well(&o.seen) && o.lasts(now) >= asked
+	}
+	if !j.well(&r.Window) {
+		o.well, o.trial = math.MaxInt64, newTrial(now)
+		return false
+	}
+	o.well = min(o.well, now)
+	return now-o.well >= asked-b.cfg.Window
 }
