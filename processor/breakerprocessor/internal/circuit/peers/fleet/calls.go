@@ -24,7 +24,7 @@ type Call struct {
 }
 
 // Calls are the calls of a scenario in the order of their start: Poisson arrivals, log-normal times.
-func (s *Scenario) Calls(seed uint64) []Call {
+func (s *Scenario) Calls() []Call {
 	var out []Call
 	for replica := range s.Replicas {
 		for _, bystander := range []bool{false, true} {
@@ -32,7 +32,7 @@ func (s *Scenario) Calls(seed uint64) []Call {
 			if bystander {
 				stream++
 			}
-			out = s.stream(out, rand.New(rand.NewPCG(seed, stream)), replica, bystander)
+			out = s.stream(out, rand.New(rand.NewPCG(s.Seed, stream)), replica, bystander)
 		}
 	}
 	slices.SortFunc(out, func(a, b Call) int {
@@ -50,13 +50,13 @@ func (s *Scenario) stream(out []Call, rng *rand.Rand, replica int, bystander boo
 		most = s.Busier(replica)
 	}
 	for at := gap(rng, s.Rate*most); at < s.end(); at += gap(rng, s.Rate*most) {
-		during := at >= healthy && at < s.healed()
+		during := at >= s.Onset && at < s.healed()
 		if !during && rng.Float64() >= 1/most {
 			continue
 		}
 		c := Call{Start: at, Replica: replica, Bystander: bystander, Instance: rng.IntN(s.instances())}
 		if during && !bystander {
-			c.Failure = s.Fault(at-healthy, replica, c.Instance)
+			c.Failure = s.Fault(at-s.Onset, replica, c.Instance)
 		}
 		s.last(&c, rng)
 		out = append(out, c)

@@ -15,7 +15,7 @@ import (
 // Day is a day on which nothing happens, but that so many calls fail all the time.
 type Day struct {
 	// Callers is how many services there are; each has two replicas and calls twenty databases of its own, at rates
-	// from 0.2 to 2 a second that are even on a log scale.
+	// from 0.2 to 2 a second: one of each twentieth of the log scale, so that a few callers stand for all.
 	Callers int
 	// Failures is the share of calls that fail.
 	Failures float64
@@ -26,7 +26,7 @@ const (
 	dayReplicas = 2
 	dayCallees  = 20
 	// dayTick is how finely the phases of the exports are spread.
-	dayTick     = 100 * time.Millisecond
+	dayTick     = 200 * time.Millisecond
 	ticksPerSec = int(time.Second / dayTick)
 )
 
@@ -47,6 +47,15 @@ type replicaDay struct {
 	number   uint64
 }
 
+// dayTimes are log-normal times at even steps of probability: a draw each would cost as much as the breaker does.
+var dayTimes = func() (out [1 << 10]time.Duration) {
+	for i := range out {
+		p := (float64(i) + 0.5) / float64(len(out))
+		out[i] = time.Duration(float64(5*time.Millisecond) * math.Exp(0.5*math.Sqrt2*math.Erfinv(2*p-1)))
+	}
+	return out
+}()
+
 type dayCall struct {
 	start, end time.Duration
 	id         uint64
@@ -62,7 +71,7 @@ func (d *Day) replica(seed uint64, caller, replica int) *replicaDay {
 	}
 	sum := 0.0
 	for i := range r.upTo {
-		sum += 0.2 * math.Pow(10, rates.Float64()) / dayReplicas
+		sum += 0.2 * math.Pow(10, (float64(i)+rates.Float64())/dayCallees) / dayReplicas
 		r.upTo[i] = sum
 	}
 	r.next()
@@ -75,7 +84,7 @@ func (r *replicaDay) next() {
 	at := r.call.start + gap(r.rng, total)
 	callee, _ := slices.BinarySearch(r.upTo[:], r.rng.Float64()*total)
 	r.call = dayCall{
-		start: at, end: at + logNormal(r.rng, 5*time.Millisecond),
+		start: at, end: at + dayTimes[r.rng.Uint64()%uint64(len(dayTimes))],
 		callee: min(callee, dayCallees-1), failed: r.rng.Float64() < r.failures, id: r.number,
 	}
 }

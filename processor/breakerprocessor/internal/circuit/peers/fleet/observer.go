@@ -112,7 +112,7 @@ type ended struct {
 }
 
 // exporters hands each span of the calls to who exports it.
-func (s *Scenario) exporters(calls []Call, seed uint64) []*exporter {
+func (s *Scenario) exporters(calls []Call) []*exporter {
 	var list []*exporter
 	fleet := func(service string, n int) []*exporter {
 		for replica := range n {
@@ -122,7 +122,7 @@ func (s *Scenario) exporters(calls []Call, seed uint64) []*exporter {
 	}
 	callers, callees, others := fleet("orders", s.Replicas), fleet("payments", s.instances()), fleet("catalog", instances)
 	for i, e := range list {
-		e.phase = time.Duration(spread(seed<<16|uint64(i)) % uint64(time.Second))
+		e.phase = time.Duration(spread(s.Seed<<16|uint64(i)) % uint64(time.Second))
 	}
 	for i := range calls {
 		c := &calls[i]
@@ -140,9 +140,9 @@ func (s *Scenario) exporters(calls []Call, seed uint64) []*exporter {
 }
 
 // exports are the batches in the order of their arrival.
-func (s *Scenario) exports(calls []Call, seed uint64) []export {
+func (s *Scenario) exports(calls []Call) []export {
 	var out []export
-	for _, e := range s.exporters(calls, seed) {
+	for _, e := range s.exporters(calls) {
 		slices.SortStableFunc(e.spans, func(a, b ended) int { return cmp.Compare(a.end, b.end) })
 		for at := e.phase; len(e.spans) > 0; at += time.Second {
 			n := 0
@@ -160,12 +160,12 @@ func (s *Scenario) exports(calls []Call, seed uint64) []export {
 }
 
 // Observe has the observer see the calls by their spans. It must be called in a synctest bubble.
-func (s *Scenario) Observe(ctx context.Context, calls []Call, seed uint64) ([]Change, error) {
+func (s *Scenario) Observe(ctx context.Context, calls []Call) ([]Change, error) {
 	o, err := NewObserver(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range s.exports(calls, seed) {
+	for _, x := range s.exports(calls) {
 		time.Sleep(x.at - time.Since(o.origin))
 		if err := o.traces.ConsumeTraces(ctx, s.batch(&x, o.origin)); err != nil {
 			return nil, fmt.Errorf("batch of %s-%d at %v: %w", x.from.service, x.from.replica, x.at, err)

@@ -6,7 +6,10 @@
 // synctest bubble: the clock that the libraries read is the simulated one, and no library is changed.
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Failure is how a call ends that does not succeed.
 type Failure uint8
@@ -25,9 +28,9 @@ const (
 )
 
 const (
-	// healthy minutes come first, and the callee is watched for so long after it has healed.
+	// healthy is the least time before the fault, and afterHeal how long the fleet runs on after it.
 	healthy   = 90 * time.Second
-	afterHeal = 240 * time.Second
+	afterHeal = 4 * time.Minute
 	// outage is how long a total outage lasts.
 	outage = time.Minute
 	// timeout is the callers' patience.
@@ -37,6 +40,9 @@ const (
 // Scenario is a fleet, and what befalls it.
 type Scenario struct {
 	Name string
+	Seed uint64
+	// Onset is when the fault begins: somewhere in a second, as no fault knows of the buckets of a window.
+	Onset time.Duration
 	// Replicas of the caller, each of which makes Rate calls a second to the callee, and as many to another one
 	// that stays healthy.
 	Replicas int
@@ -46,10 +52,14 @@ type Scenario struct {
 	// Fault says how a call fails that starts so long after the fault began, None if it does not. It lasts FaultFor.
 	Fault    func(since time.Duration, replica, instance int) Failure
 	FaultFor time.Duration
+	// After is how long the fleet runs on when the fault is over.
+	After time.Duration
 	// Busier is how many times as many calls a replica makes during the fault. Nil: as many as before.
 	Busier func(replica int) float64
 
-	// Within is the time from the fault's first second in which the edge must open; 0: it must not open.
+	// Blameless says that nothing may open: the fault is not the callee's.
+	Blameless bool
+	// Within is how soon after the onset somebody must be told that the edge is open; 0: it is not said.
 	Within time.Duration
 	// MaxTransitions bounds the changes of state; 0: they are not bounded.
 	MaxTransitions int
@@ -67,8 +77,8 @@ func (s *Scenario) instances() int {
 	return instances
 }
 
-func (s *Scenario) healed() time.Duration { return healthy + s.FaultFor }
-func (s *Scenario) end() time.Duration    { return s.healed() + afterHeal }
+func (s *Scenario) healed() time.Duration { return s.Onset + s.FaultFor }
+func (s *Scenario) end() time.Duration    { return s.healed() + s.After }
 
 // Edge is the name of the one edge that may open.
 func (s *Scenario) Edge() string {
@@ -78,9 +88,22 @@ func (s *Scenario) Edge() string {
 	return "shop/orders->shop/payments"
 }
 
-// Scenarios are those that issue 3 asks for, but for the day.
-func Scenarios() []Scenario {
-	var out []Scenario
+// Scenarios are the fleets and faults, but for the day. All that is random in them follows from the seed.
+func Scenarios(seed uint64) []Scenario {
+	out := append(outages(), slices.Concat(flaps(), blameless())...)
+	for i := range out {
+		out[i].seed(seed<<8 | uint64(i))
+	}
+	return out
+}
+
+func (s *Scenario) seed(n uint64) {
+	s.Seed, s.After = n, afterHeal
+	s.Onset = healthy + time.Duration(spread(n)%uint64(time.Second))
+}
+
+// outages are those in which every call to the callee fails.
+func outages() (out []Scenario) {
 	for _, kind := range []struct {
 		name     string
 		failure  Failure
@@ -102,35 +125,46 @@ func Scenarios() []Scenario {
 			})
 		}
 	}
-	return append(out,
-		Scenario{
+	return out
+}
+
+// flaps are outages that come and go.
+func flaps() []Scenario {
+	return []Scenario{
+		{
 			Name: "flaps every 5 s", Replicas: 20, Rate: 1,
-			Fault: flapping(5 * time.Second), FaultFor: 2 * time.Minute, Within: 15 * time.Second, MaxTransitions: 3,
+			Fault: flapping(5 * time.Second), FaultFor: 2 * time.Minute, MaxTransitions: 3,
 		},
-		Scenario{
+		{
 			Name: "flaps every 30 s", Replicas: 20, Rate: 1,
 			Fault: flapping(30 * time.Second), FaultFor: 10 * time.Minute, Within: 3 * time.Second,
 		},
-		Scenario{
+	}
+}
+
+// blameless are faults of a part, for which the whole edge must not be cut.
+func blameless() []Scenario {
+	return []Scenario{
+		{
 			Name: "1 of 5 instances answers 503", Replicas: 10, Rate: 5,
-			Fault: onInstance(2, Unavailable), FaultFor: outage,
+			Fault: onInstance(2, Unavailable), FaultFor: outage, Blameless: true,
 		},
-		Scenario{
+		{
 			Name: "1 of 5 instances hangs", Replicas: 10, Rate: 5,
-			Fault: onInstance(2, Hangs), FaultFor: outage,
+			Fault: onInstance(2, Hangs), FaultFor: outage, Blameless: true,
 		},
-		Scenario{
+		{
 			Name: "partition in 1 of 3 zones", Replicas: 9, Rate: 5,
-			Fault: onReplicas(Hangs, func(replica int) bool { return replica%zones == 1 }), FaultFor: outage,
+			Fault: onReplicas(Hangs, func(replica int) bool { return replica%zones == 1 }), FaultFor: outage, Blameless: true,
 		},
-		Scenario{
+		{
 			Name: "1 of 10 callers sick", Replicas: 10, Rate: 5,
-			Fault: onReplicas(NoSuchHost, func(replica int) bool { return replica == 3 }), FaultFor: outage,
+			Fault: onReplicas(NoSuchHost, func(replica int) bool { return replica == 3 }), FaultFor: outage, Blameless: true,
 		},
 		// What fails fast attracts load: nine in ten calls of the edge fail.
-		Scenario{
+		{
 			Name: "1 of 10 callers sick, black hole", Replicas: 10, Rate: 5,
-			Fault: onReplicas(NoSuchHost, func(replica int) bool { return replica == 3 }), FaultFor: outage,
+			Fault: onReplicas(NoSuchHost, func(replica int) bool { return replica == 3 }), FaultFor: outage, Blameless: true,
 			Busier: func(replica int) float64 {
 				if replica == 3 {
 					return 81
@@ -138,7 +172,7 @@ func Scenarios() []Scenario {
 				return 1
 			},
 		},
-	)
+	}
 }
 
 func all(f Failure) func(time.Duration, int, int) Failure {

@@ -43,17 +43,17 @@ func (s *Scenario) Measure(breaker string, replicas int, calls []Call, changes [
 	last := make([]Change, replicas)
 	for _, c := range changes {
 		last[c.Replica] = c
-		if c.Next == "open" && opened[c.Replica] == never && c.At >= healthy {
-			opened[c.Replica] = c.At - healthy
+		if c.Next == "open" && opened[c.Replica] == never && c.At >= s.Onset {
+			opened[c.Replica] = c.At - s.Onset
 			if r.First == never {
-				r.First, r.EventTime = c.At-healthy, c.Event-healthy
+				r.First, r.EventTime = c.At-s.Onset, c.Event-s.Onset
 			}
 		}
 	}
 	for i := range calls {
 		c := &calls[i]
 		if c.Failure != None {
-			if at := opened[c.Replica%replicas]; at == never || c.Start < healthy+at {
+			if at := opened[c.Replica%replicas]; at == never || c.Start < s.Onset+at {
 				r.Failing++
 			}
 		}
@@ -90,7 +90,7 @@ func Table(rows []Row) string {
 	name := ""
 	for _, r := range rows {
 		if r.Scenario != name && name != "" {
-			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t")
+			fmt.Fprintln(w, strings.Repeat("\t", 9))
 		}
 		first := r.Scenario
 		if first == name {
@@ -109,7 +109,11 @@ func Table(rows []Row) string {
 			100*r.Opened, seconds(r.EventTime), r.Failing, r.Transitions, closes)
 	}
 	w.Flush()
-	return b.String()
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func seconds(d time.Duration) string {
