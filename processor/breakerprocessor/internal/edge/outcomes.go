@@ -109,10 +109,21 @@ func sums(p *pulse, t *trouble) circuit.Sums {
 
 // Sums are the outcomes of the calls that ended in [from, to), in whole buckets.
 func (e *Edge) Sums(from, to int64) circuit.Sums {
-	p := e.pulses.Sum(from, to)
+	var p pulse
+	older, newer := e.pulses.Span(from, to)
+	for _, run := range [...][]pulse{older, newer} {
+		for i := range run {
+			p.Add(&run[i])
+		}
+	}
 	var t trouble
 	if e.Hot != nil {
-		t = e.Hot.troubles.Sum(from, to)
+		older, newer := e.Hot.troubles.Span(from, to)
+		for _, run := range [...][]trouble{older, newer} {
+			for i := range run {
+				t.Add(&run[i])
+			}
+		}
 	}
 	return sums(&p, &t)
 }
