@@ -156,7 +156,7 @@ func TestAmend(t *testing.T) {
 
 // The estimate is off by a fifth, as the theory has it.
 func TestDistinct(t *testing.T) {
-	for _, n := range []int{33, 100, 1000, 100_000} {
+	for _, n := range []int{33, 100, 1000, 20_000} {
 		sum, square := 0.0, 0.0
 		const runs = 40
 		for run := range runs {
@@ -177,9 +177,9 @@ func TestSketchMemory(t *testing.T) {
 	assert.LessOrEqual(t, unsafe.Sizeof(Sketch{}), uintptr(88))
 	s := NewSketch(32, second)
 	assert.EqualValues(t, unsafe.Sizeof(s), s.Bytes())
-	long := strings.Repeat("ä", 1<<16)
+	long := "x" + strings.Repeat("ä", 1<<16)
 	for i := range uint64(100_000) {
-		s.Add(int64(i)*second/1000, i+1, "x"+long, 1, 0)
+		s.Add(int64(i)*second/1000, i+1, long, 1, 0)
 		require.LessOrEqual(t, len(s.hosts), 64)
 	}
 	assert.LessOrEqual(t, s.Bytes(), 88+64*2*48+64*MaxName)
