@@ -86,8 +86,7 @@ func Limit(usual float64) uint32 {
 	if !(usual > 0) {
 		return 0
 	}
-	// A hair less, so that 10 x 1.3 is 13 and not 14.
-	return uint32(math.Min(math.Max(1, math.Ceil(headroom*usual-1e-9)), math.MaxUint32))
+	return uint32(math.Min(math.Max(1, math.Ceil(headroom*usual)), math.MaxUint32))
 }
 
 func (p *Peak) halve() {

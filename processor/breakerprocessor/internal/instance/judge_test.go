@@ -62,6 +62,7 @@ func TestQuorum(t *testing.T) {
 		"the outage has begun: many were well before": {counts(append(times(20, 1, 0), times(20, 1, 1)...)...), true, nil},
 		"noise among the rarely heard":                {counts(append(append(times(7, 2, 0), times(3, 1, 1)...), [2]uint32{9, 9})...), false, []string{"k"}},
 		"no noise, 40 % of their calls":               {counts(append(append(times(3, 2, 0), times(4, 1, 1)...), [2]uint32{9, 9})...), true, nil},
+		"noise beside instances that are well":        {counts(append(append(times(4, 10, 0), times(3, 1, 1)...), [2]uint32{9, 9})...), false, []string{"h"}},
 		"nothing fails":                               {counts(times(10, 10, 0)...), false, nil},
 		"heard once, failed: not sick yet":            {counts(append(times(9, 10, 0), [2]uint32{2, 2})...), false, nil},
 		"failures that began deeper are none":         {deeper, false, []string{"c"}},

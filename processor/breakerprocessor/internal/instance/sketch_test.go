@@ -36,7 +36,8 @@ func events(t *rapid.T, keys uint64, cells int64) []event {
 		calls := rapid.Uint32Range(1, 9).Draw(t, "calls")
 		bad := rapid.Uint32Range(0, calls).Draw(t, "bad")
 		return event{
-			rapid.Int64Range(-second, cells*second-1).Draw(t, "at"), rapid.Uint64Range(0, keys).Draw(t, "key"),
+			rapid.Int64Range(-1, cells-1).Draw(t, "cell")*second + rapid.Int64Range(0, second-1).Draw(t, "at"),
+			rapid.Uint64Range(0, keys).Draw(t, "key"),
 			calls, bad, rapid.Uint32Range(0, bad).Draw(t, "back"),
 		}
 	}), 0, 60).Draw(t, "events")
@@ -152,6 +153,21 @@ func TestAmend(t *testing.T) {
 	s.Amend(0, 1, math.MaxInt32)
 	s.Amend(0, 1, math.MaxInt32)
 	assert.EqualValues(t, 4, s.Hosts(0)[0].Failed(), "and never above all; counts saturate")
+	s = NewSketch(4, second)
+	s.Add(0, 1, "a", 1, 7)
+	s.Add(0, 1, "a", 9, 0)
+	assert.EqualValues(t, 1, s.Total(0).Failed(), "no more fail than there are")
+}
+
+func TestMergeIntoEmpty(t *testing.T) {
+	full, into := NewSketch(4, second), NewSketch(4, second)
+	for i := range uint64(100) {
+		full.Add(0, i+1, "", 1, 0)
+	}
+	into.Merge(&full)
+	assert.Greater(t, full.Distinct(0), 4)
+	assert.Equal(t, full.Distinct(0), into.Distinct(0), "it knows that some were left out")
+	assert.Equal(t, full.Hosts(0), into.Hosts(0))
 }
 
 // The estimate is off by a fifth, as the theory has it.

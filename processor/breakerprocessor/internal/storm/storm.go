@@ -66,8 +66,9 @@ func (s *Sums) amplification() float64 {
 // Look is what a detector is shown of its edge, about once a second of event time.
 type Look struct {
 	Now int64 // unix nanoseconds of event time, above 0
-	// Window sums up the last Config.Window; Step what was counted since the Look before, each call once. Calls that
-	// come late belong in both.
+	// Window sums up the last Config.Window; Step what was counted since the Look before, each call once (at the first
+	// Look: the window). Calls that come late belong in both. Show no window of which a part was not seen: its goodput
+	// would be low.
 	Window, Step Sums
 	// UsualOK is how many logical calls a second succeed at health; 0: not known.
 	UsualOK float64

@@ -37,7 +37,7 @@ func (s *Sums) plus(o Sums) {
 	s.OK, s.Bad = s.OK+o.OK, s.Bad+o.Bad
 }
 
-// play shows the phases second by second, and returns the events by the second after which they came.
+// play shows the phases second by second, from the first whole window on, and returns the events by the second after which they came.
 func play(d *Detector, cfg *Config, usual float64, phases ...phase) (at []int, events []Event) {
 	var past []Sums
 	for _, p := range phases {
@@ -47,7 +47,14 @@ func play(d *Detector, cfg *Config, usual float64, phases ...phase) (at []int, e
 			for _, s := range past[max(0, len(past)-int(cfg.Window/second)):] {
 				window.plus(s)
 			}
+			if len(past) < int(cfg.Window/second) {
+				continue
+			}
+			if d.last == 0 {
+				p.Sums = window
+			}
 			l := Look{begin + int64(len(past))*second, window, p.Sums, usual, p.deeper}
+			p.Sums = past[len(past)-1]
 			if e := d.Look(cfg, &l); e.Kind != None {
 				at, events = append(at, len(past)), append(events, e)
 			}
@@ -128,9 +135,9 @@ func TestStormStatesItsLife(t *testing.T) {
 func TestNoStormLeavesNothing(t *testing.T) {
 	cfg := Default(10 * second)
 	var d Detector
-	play(&d, &cfg, 40, phase{1, calls(40, 0, 3), false}, phase{1, calls(40, 10, 3), false}, phase{10, calls(40, 0, 3), false})
+	play(&d, &cfg, 40, phase{11, calls(40, 0, 3), false}, phase{1, calls(40, 10, 3), false}, phase{10, calls(40, 0, 3), false})
 	assert.False(t, d.Idle())
-	d.Look(&cfg, &Look{Now: begin + 13*second})
+	d.Look(&cfg, &Look{Now: begin + 23*second})
 	assert.True(t, d.Idle())
 }
 
