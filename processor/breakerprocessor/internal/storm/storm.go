@@ -171,8 +171,6 @@ func (d *Detector) Look(cfg *Config, l *Look) Event {
 		kind = d.metastable(cfg, l, low)
 	case float64(l.Now-d.held) >= cfg.Patience*float64(cfg.Window):
 		kind = Ended
-	default:
-		d.healthy = l.Now
 	}
 	if kind == None {
 		return Event{}

@@ -91,7 +91,14 @@ func TestStorm(t *testing.T) {
 			[]when{{32, Started}, {65, Metastable}, {133, Ended}}},
 		"the cause is ill again in between": {40, []phase{well, down, {15, calls(40, 40, 3), true}, down, {10, calls(40, 40, 3), true}, {10, calls(40, 0, 3), true}},
 			[]when{{32, Started}}},
-		"it heals with the cause": {40, []phase{well, down, {60, calls(40, 0, 3), true}}, []when{{32, Started}, {73, Ended}}},
+		"some always failed, and goodput was always low": {50, []phase{{60, calls(40, 6, 3), false}}, nil},
+		"goodput falls long after failures grew":         {34, []phase{well, {60, calls(40, 6, 3), false}, {60, calls(30, 5, 3), false}}, nil},
+		"exactly the budget":                             {50, []phase{well, {60, calls(40, 4, 3), false}}, nil},
+		"one second beyond budget in an outage without retries": {40, []phase{well, {5, calls(40, 40, 1), false},
+			{1, calls(40, 10, 3), false}, {5, calls(40, 40, 1), false}, after}, nil},
+		"retries that help are not metastable": {40, []phase{well, down, {60, Sums{40, 100, 60, 40, 60}, true}}, []when{{32, Started}}},
+		"nor are few":                          {40, []phase{well, down, {60, calls(40, 6, 3), true}}, []when{{32, Started}}},
+		"it heals with the cause":              {40, []phase{well, down, {60, calls(40, 0, 3), true}}, []when{{32, Started}, {73, Ended}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -151,10 +158,52 @@ func TestLookAgain(t *testing.T) {
 	assert.Equal(t, once, d)
 	twice.Look(&cfg, &look)
 	twice.Move(3600 * second)
-	look.Now += 3601 * second
+	look.Now += 3600 * second
+	var later Detector
+	later.Look(&cfg, &look)
+	assert.Equal(t, later, twice)
+	look.Now += second
 	assert.Equal(t, None, twice.Look(&cfg, &look).Kind)
 	assert.Equal(t, begin+3590*second, twice.since)
 	assert.True(t, twice.Storm())
+}
+
+// A storm has a life: none begins before a step is beyond budget.
+func TestWindowWithoutSteps(t *testing.T) {
+	cfg := Default(10 * second)
+	var d Detector
+	assert.Equal(t, None, d.Look(&cfg, &Look{Now: begin, Window: calls(400, 400, 3)}).Kind)
+	assert.Equal(t, Started, d.Look(&cfg, &Look{Now: begin + second, Window: calls(400, 400, 3), Step: calls(40, 40, 3)}).Kind)
+}
+
+// A ratio rises above the lowest of this window and of the one before it.
+func TestRising(t *testing.T) {
+	cfg := Default(10 * second)
+	tests := map[string]struct {
+		ratios map[int]float64 // by second; what is not said stays
+		want   []int           // the seconds at which it rises
+	}{
+		"by less than noise":    {map[int]float64{1: 0, 2: 0.09}, nil},
+		"for up to two windows": {map[int]float64{1: 0, 8: 0.3}, []int{8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}},
+		"from a dip":            {map[int]float64{1: 0.3, 2: 0.1, 3: 0.25, 4: 0.1}, []int{3}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var d Detector
+			var got []int
+			ratio := 0.0
+			for s := 1; s <= 30; s++ {
+				if r, ok := tt.ratios[s]; ok {
+					ratio = r
+				}
+				if d.rising(&cfg, begin+int64(s)*second, ratio) {
+					got = append(got, s)
+				}
+				d.last = begin + int64(s)*second
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
 }
 
 // Whatever comes: storms start and end in turn, are metastable once at most, have retries beyond budget in them, and
