@@ -123,28 +123,47 @@ func (t *Table) withhold(e *Edge, why circuit.Reason, now int64) Withheld {
 	case t.deeperOpen(e, now):
 		return DeeperOpen
 	}
-	callers, callees := e.Hot.callers.Hosts(now), e.Hot.callees.Hosts(now)
-	if why == circuit.FailureLoad || why == circuit.SlowRate {
-		callers, callees = anyFailure(callers), anyFailure(callees)
-	}
-	quorum, _ := instance.Quorum(callers)
-	switch {
-	case !quorum && why != circuit.SlowRate:
-		return CallerSide
-	case instance.Eject(&ejection, callees, e.Hot.callees.Total(now), nil).Concentrated:
-		return InstanceSide
+	switch side := e.Hot.side(why, now); {
+	case side != NotWithheld:
+		return side
 	case t.open > 0 && float64(t.open+1) > t.set.MaxOpenShare*float64(len(t.order)):
 		return Capped
 	}
 	return NotWithheld
 }
 
-// anyFailure has each instance with a failure fail: where few calls fail, and take most of the time, those it
-// happens to are hit.
-func anyFailure(hosts []instance.Count) []instance.Count {
+// side says whether the failures are those of few instances, of the caller or of the callee, while others are well.
+func (h *Hot) side(why circuit.Reason, now int64) Withheld {
+	callers, callees, all := h.callers.Hosts(now), h.callees.Hosts(now), h.callees.Total(now)
+	quorum := true
+	switch why {
+	case circuit.SlowRate:
+		return NotWithheld // who is slow is not counted
+	case circuit.FailureLoad:
+		callers, callees = hit(callers, h.callers.Total(now)), hit(callees, all)
+		v := instance.Poll(callers)
+		quorum = 2*v.Failing >= v.Heard
+	default:
+		quorum, _ = instance.Quorum(callers)
+	}
+	switch {
+	case !quorum:
+		return CallerSide
+	case instance.Eject(&ejection, callees, all, nil).Concentrated:
+		return InstanceSide
+	}
+	return NotWithheld
+}
+
+// hit has each instance fail that fails at least half as often as all do together, and the others be well: where few
+// calls fail, and take most of the time, those are the ones it happens to.
+func hit(hosts []instance.Count, all instance.Count) []instance.Count {
 	for i := range hosts {
-		if n := hosts[i].Failed(); n > 0 {
-			hosts[i].Calls = n
+		h := &hosts[i]
+		if h.Failed() > 0 && 2*uint64(h.Failed())*uint64(all.Calls) >= uint64(all.Failed())*uint64(h.Calls) {
+			h.Bad, h.Deeper = h.Calls, 0
+		} else {
+			h.Bad, h.Deeper = 0, 0
 		}
 	}
 	return hosts
