@@ -219,12 +219,16 @@ func TestBreakerInvariants(t *testing.T) {
 }
 
 func BenchmarkBreakerCall(b *testing.B) {
-	edges := []Breaker{New(testConfig(), 1, 0)}
+	edges := []Breaker{New(testConfig(), 1, 0), New(testConfig(), 2, 0)}
 	one := calls(1, 0)
 	b.ReportAllocs()
+	counted := 0
 	for i := range int64(b.N) {
-		edges[0].Call(i, one)
+		if edges[i&1].Call(i, one) {
+			counted++
+		}
 	}
+	assert.Equal(b, b.N, counted)
 }
 
 func BenchmarkBreakerCallHalfOpen(b *testing.B) {

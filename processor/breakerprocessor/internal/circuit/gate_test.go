@@ -432,3 +432,14 @@ func BenchmarkGate(b *testing.B) {
 		})
 	}
 }
+
+// What decided is told as a Breaker would, slow calls among it.
+func TestGateEvidence(t *testing.T) {
+	var told []Transition
+	g := NewGate(&GateConfig{WindowCalls: 4, MinimumCalls: 4, SlowRatio: 0.5, SlowDuration: 10}, 0, func(t Transition) { told = append(told, t) })
+	for took := range int64(4) {
+		g.Record(0, 0, OK, took*5+1)
+	}
+	require.Len(t, told, 1)
+	assert.Equal(t, with(calls(4, 0), 0, 0, 2), told[0].Evidence)
+}
