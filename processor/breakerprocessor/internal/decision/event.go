@@ -78,9 +78,9 @@ func (e *Event) instances() string {
 	return fmt.Sprintf("No instance stands out on %s any more.", e.Edge.Name)
 }
 
-// Amplification is how many calls were made for each request: over the whole of a retry storm once it is over.
+// Amplification is how many calls were made for each request since the retry storm began.
 func (e *Event) Amplification() float64 {
-	if e.Over && e.Requests > 0 {
+	if e.Requests > 0 {
 		return float64(e.Attempts) / float64(e.Requests)
 	}
 	return e.Retries.Amplification
@@ -93,10 +93,10 @@ func (e *Event) storm() string {
 			e.Edge.Name, e.Attempts, e.Requests, e.Amplification(), e.Peak)
 	case e.Retries.Metastable:
 		return fmt.Sprintf("Retries on %s keep it down though what caused them is well again: %.1f calls for each request. Let fewer in, and for longer.",
-			e.Edge.Name, e.Retries.Amplification)
+			e.Edge.Name, e.Amplification())
 	}
 	return fmt.Sprintf("Retry storm on %s: %.1f calls for each request while they fail. Retry at most %s of the requests, at one layer only, and retry around the breaker: %s.",
-		e.Edge.Name, e.Retries.Amplification, percent(e.Retries.Budget), e.Retries.Composition)
+		e.Edge.Name, e.Amplification(), percent(e.Retries.Budget), e.Retries.Composition)
 }
 
 var stateNames = map[string]string{

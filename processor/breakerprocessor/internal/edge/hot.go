@@ -34,6 +34,7 @@ type Hot struct {
 	callers  instance.Sketch
 	callees  instance.Sketch
 	storm    storm.Detector
+	toldTo   int64 // retries up to then were looked at
 	badAt    int64 // event time of the newest failure
 	wouldAt  int64 // when a rule last wanted to open
 	named    bool  // calls themselves say which of the callee's instances they are for
@@ -59,6 +60,7 @@ func (h *Hot) move(d int64) {
 	h.callers.Reset()
 	h.callees.Reset()
 	h.storm.Move(d)
+	h.toldTo += d
 	h.badAt += d
 	h.wouldAt = never
 }

@@ -59,16 +59,27 @@ func names(hosts []instance.Count) (out []string) {
 // judgeRetries finds retries that are more than a callee in trouble can bear.
 func (t *Table) judgeRetries(e *Edge, now int64, tell func(Event)) {
 	h := e.Hot
-	to := now - t.Rest() // of what is newer, traces have not told
+	to := t.told(now)
+	from := max(h.toldTo, to-t.storm.Window)
+	if to <= from {
+		return
+	}
+	h.toldTo = to
 	ev := h.storm.Look(&t.storm, &storm.Look{
-		Now: now, Window: e.attempts(to-t.span, to), Step: e.attempts(to-judgeEach, to),
+		Now: now, Window: e.attempts(to-t.storm.Window, to), Step: e.attempts(from, to),
 		UsualOK: e.usual.rate(t.span) * (1 - e.usual.ratio()), DeeperHealthy: t.deeperHealthy(e),
 	})
 	if ev.Kind == storm.None {
 		return
 	}
 	h.Metastable = ev.Kind == storm.Metastable
-	tell(Event{Kind: RetryStorm, Edge: e, At: now, Storm: ev, Evidence: e.Sums(to-t.span, to)})
+	tell(Event{Kind: RetryStorm, Edge: e, At: now, Storm: ev, Evidence: e.Sums(to-t.storm.Window, to)})
+}
+
+// told is how far traces have told of retries at time now: to the end of a bucket.
+func (t *Table) told(now int64) int64 {
+	to := now - t.Rest()
+	return to - to%t.set.Bucket
 }
 
 // attempts are the calls that ended in [from, to) in terms of what was wanted.
@@ -102,7 +113,8 @@ func (t *Table) RetryLayer(e *Edge) string {
 	slices.Reverse(path)
 	sums := make([]storm.LayerSum, len(path))
 	for i, on := range path {
-		a := on.attempts(t.head-t.Rest()-t.span, t.head-t.Rest())
+		to := t.told(t.head)
+		a := on.attempts(to-t.storm.Window, to)
 		sums[i] = storm.LayerSum{First: uint64(a.Calls), Attempts: uint64(a.Attempts)}
 	}
 	if plan := storm.Layers(sums); len(plan.Drop) > 0 {

@@ -29,10 +29,9 @@ func (t *Table) Lately(e *Edge, now int64) Lately {
 	l.InFlight = inflight.Little(l.Sums.Busy, t.span)
 	took := float64(l.Sums.Busy) / max(float64(l.Sums.Calls), 1)
 	l.Saturated = inflight.Saturated(l.InFlight, e.usual.load.Usual(), took, e.usual.duration())
-	// The newest seconds have not been told of.
-	to := now - t.Rest()
-	s, f := e.Sums(to-t.span/2, to), e.Effects(to-t.span/2, to)
-	l.Amplification = retry.Amplification(uint64(minus(s.Calls, f.Retries)), uint64(s.Calls))
+	to := t.told(now)
+	a := e.attempts(to-t.storm.Window, to)
+	l.Amplification = retry.Amplification(uint64(a.Calls), uint64(a.Attempts))
 	return l
 }
 
@@ -57,5 +56,6 @@ func (e *Edge) Handle() uint32 { return e.handle }
 // Operation is that of an edge by operation, else empty.
 func (e *Edge) Operation() string { return e.operation }
 
-// Rest is how long after a failed call its trace is taken to be told in full, in nanoseconds.
-func (t *Table) Rest() int64 { return t.lag.wait + restMore }
+// Rest is how long after a failed call its trace is taken to be told in full, in nanoseconds: half a window at most,
+// so that the other half can be judged by what it told.
+func (t *Table) Rest() int64 { return min(t.lag.wait+restMore, t.span/2) }

@@ -104,7 +104,7 @@ func NewTable(set Settings) *Table {
 		entries: window.NewRing[entries](set.Buckets+1, set.Bucket),
 	}
 	t.lag.init(set.Settling)
-	t.storm = storm.Default(t.span)
+	t.storm = storm.Default(t.span / 2)
 	if slices.ContainsFunc(set.Rules, func(r Rule) bool { return r.ByOperation }) {
 		t.operations = make(map[uint64]int)
 	}
