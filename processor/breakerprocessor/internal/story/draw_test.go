@@ -95,8 +95,11 @@ func draw(t *testing.T, text string) *drawing {
 		o, ok := outcomes[f[3]]
 		require.True(t, ok, line)
 		s.Outcome, s.Reason = o.outcome, o.reason
-		if f[3] == "rejected" && !role.Outgoing() {
+		switch {
+		case f[3] == "rejected" && !role.Outgoing():
 			s.Outcome = call.Fail
+		case f[3] == "throttled" && role.Incoming():
+			s.Outcome = call.Ignored
 		}
 		missing := false
 		for _, word := range f[4:] {

@@ -6,7 +6,6 @@ package story
 import (
 	"math"
 
-	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/retry"
 )
 
@@ -85,7 +84,7 @@ func (t *Teller) tellGroup(e *group) {
 // else one that began after the failure. Of calls that overlap, fan-out or hedges, none makes the other good.
 func (t *Teller) recovered(i int32) bool {
 	s, k := &t.spans[i], t.works[i].group
-	if k == none || s.Role == call.RoleProducer {
+	if k == none {
 		return false
 	}
 	e := &t.groups.groups[k]

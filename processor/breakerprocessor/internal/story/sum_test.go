@@ -4,6 +4,7 @@
 package story
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -149,6 +150,30 @@ func TestHurt(t *testing.T) {
 			  gateway serves 1-9 fail
 			    gateway calls:db 2-3 fail`,
 			2, true, []want{{"gateway->db", 3, 2, true, true, "gateway"}}},
+		"the reader of a message that has not arrived is nobody's answer": {`
+			gateway serves 0-100 ok
+			  gateway calls:mail 1-60 ok
+			  gateway sends:topic 2-3 ok missing
+			    mail takes 10-40 fail
+			      mail calls:smtp 11-39 fail`,
+			1, false, []want{{"mail->smtp", 5, 4, true, true, "mail"}}},
+		"what else hangs below a span that has not arrived": {`
+			gateway serves 0-100 fail
+			  gateway calls:orders 1-60 fail
+			    orders serves 2-59 fail missing
+			      orders calls:db 3-4 fail
+			      stock serves 5-10 fail
+			        stock calls:db 6-9 fail`,
+			1, true, []want{{"orders->db", 4, 0, false, true, "orders gateway"}, {"stock->db", 6, 5, true, true, "stock"}}},
+		"a root that begins after a part without one": {`
+			web calls:gateway 10-100 fail
+			  gateway serves 11-99 fail
+			web calls:orders 0-50 fail missing
+			  orders serves 1-50 ok`,
+			2, true, []want{{"web->gateway", 1, 1, true, true, "web"}}},
+		"a guard at the root": {`
+			web calls:gateway 0-1 rejected`,
+			1, true, nil},
 		"nothing but a call": {`
 			web calls:gateway 0-10 fail`,
 			1, true, []want{{"web->gateway", 1, 1, true, true, "web"}}},
@@ -175,4 +200,26 @@ func TestHurt(t *testing.T) {
 			require.Equal(t, tt.want, got)
 		})
 	}
+}
+
+// There is room for all of them.
+func TestManyGivenUp(t *testing.T) {
+	text := "gateway serves 0-1000 fail\n"
+	for i := range 40 {
+		text += fmt.Sprintf(" gateway calls:s%d 1-999 timeout\n  s%d serves 2-998 ok\n   s%d calls:db 3-997 ok\n", i, i, i)
+	}
+	assert.Len(t, draw(t, text).tell().Hurt, 40)
+}
+
+// A copy that came with other times is not another attempt.
+func TestCopyIsNoAttempt(t *testing.T) {
+	d := draw(t, `
+		gateway serves 0-100 ok
+		  gateway calls:orders 1-10 fail
+		  gateway calls:orders 20-30 ok #1
+		  gateway calls:orders 21-30 ok #1`)
+	d.spans[3].ID = d.spans[2].ID
+	g := d.tell().Groups
+	require.Len(t, g, 1)
+	assert.Equal(t, 2, g[0].Attempts)
 }
