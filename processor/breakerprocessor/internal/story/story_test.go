@@ -194,12 +194,12 @@ var stories = []struct{ name, text string }{
 		  gateway calls:orders 0-0 timeout                 => charged
 		    orders serves 0-0 ok
 		      orders calls:db 0-0 ok`},
-	{"gave up on one that waited for one that failed by itself", `
+	{"gave up on one that waited for a call that failed", `
 		gateway serves 0-1000 fail
 		  gateway calls:orders 1-999 timeout               => propagated
 		    orders serves 2-1500 ok
 		      orders calls:stock 3-1490 fail               => charged absorbed
-		        stock serves 4-1480 fail
+		        stock serves 4-1480 ok
 		          stock calls:db 5-1470 ok`},
 	{"gave up on one that failed in time: by itself", `
 		gateway serves 0-1000 fail
