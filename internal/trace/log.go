@@ -88,7 +88,7 @@ func (l *Log) at(seq uint64) *logged {
 // that are alike in both the first to arrive is appended; a span that came again with another start is left to the
 // Walker. Of a trace with more spans than Trace returns those that arrived first are left out.
 func (l *Log) Trace(id ID, spans []Span, tags []uint32, seqs []uint64) ([]Span, []uint32, []uint64) {
-	if l.seq == 0 {
+	if l.heads == nil {
 		return spans, tags, seqs
 	}
 	l.collect(&id)
