@@ -55,8 +55,9 @@ func (l *Log) Add(id ID, s Span, tag uint32) (seq uint64) {
 	}
 	head := &l.heads[l.hash(&id)]
 	// A head that was left untouched for 2^32 spans looks young again; it leads into a chain of other traces.
+	// One that has been overwritten since ends the chain when it is followed.
 	back := uint32(l.seq) - *head
-	if uint64(back) >= min(l.seq, l.size) {
+	if uint64(back) >= l.seq {
 		back = 0
 	}
 	*head = uint32(l.seq)
