@@ -55,8 +55,9 @@ func (l *Log) Add(id ID, s Span, tag uint32) (seq uint64) {
 	}
 	head := &l.heads[l.hash(&id)]
 	// A head that was left untouched for 2^32 spans looks young again; it leads into a chain of other traces.
+	// One that has been overwritten since ends the chain when it is followed.
 	back := uint32(l.seq) - *head
-	if uint64(back) >= min(l.seq, l.size) {
+	if uint64(back) >= l.seq {
 		back = 0
 	}
 	*head = uint32(l.seq)
@@ -91,7 +92,7 @@ func (l *Log) at(seq uint64) *logged {
 // that are alike in both the first to arrive is appended; a span that came again with another start is left to the
 // Walker. Of a trace with more spans than Trace returns those that arrived first are left out.
 func (l *Log) Trace(id ID, spans []Span, tags []uint32, seqs []uint64) ([]Span, []uint32, []uint64) {
-	if l.seq == 0 {
+	if l.heads == nil {
 		return spans, tags, seqs
 	}
 	l.collect(&id)

@@ -53,7 +53,8 @@ func (b *Breaker) State() State {
 
 // Call takes a call that was observed, with its start time in unix nanoseconds. It returns false for a call that
 // started before the calls were verified that closed the breaker: such a call, however late it ends, tells of the past
-// and must not be counted in the window.
+// and must not be counted in the window. A breaker that is not closed has all of them counted: they are news of the
+// callee, and verification on a quiet edge, and half-open, go by the start.
 func (b *Breaker) Call(start int64, one Sums) bool {
 	if b.other == nil {
 		return start >= b.fence
@@ -182,7 +183,10 @@ func (b *Breaker) become(now int64, to state, why Reason, evidence Sums) Transit
 
 // trip opens the breaker; what it was told of obedience before, if anything, holds until there is something newer.
 func (b *Breaker) trip(now int64, why Reason, evidence Sums, r *Recent) (Transition, bool) {
-	o := &open{trial: newTrial(now), from: now, until: now + b.openTime(), well: math.MaxInt64, expected: r.Expected, measured: -1}
+	o := &open{
+		trial: newTrial(now), well: math.MaxInt64,
+		from: now, until: now + b.openTime(), expected: r.Expected, measured: -1,
+	}
 	if share, ok := b.Obedience(now); ok {
 		o.measured = share
 	}

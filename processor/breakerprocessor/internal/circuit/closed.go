@@ -3,9 +3,15 @@
 
 package circuit
 
+// relapseWindows is how many windows of trust pay back one relapse. A callee that is bad and well by turns is closed
+// for most of each good phase: were it one window, a good phase of two would pay for the bad one, and each would cost
+// two transitions for ever. So a flapper whose good phases are shorter than this must be well for twice as long each
+// time until none of them is enough, and it stays open. Still, the worst is forgiven within some minutes.
+const relapseWindows = 6
+
 // closed: calls are trusted. Leaves for open when one of the rules says so.
 type closed struct {
-	since int64 // mute before; an attempt is paid back by each window that it stays closed from here on
+	since int64 // mute before; what it stays closed from here on pays back attempts and relapses
 }
 
 func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
@@ -19,7 +25,7 @@ func (c *closed) step(b *Breaker, now int64, r *Recent) (Transition, bool) {
 	}
 	if b.opened {
 		b.attempt = nextAttempt(b.attempt, c.since, now, b.cfg.Window)
-		b.relapses = nextAttempt(b.relapses, c.since, now, b.cfg.Window)
+		b.relapses = nextAttempt(b.relapses, c.since, now, relapseWindows*b.cfg.Window)
 	}
 	return b.trip(now, why, *evidence, r)
 }

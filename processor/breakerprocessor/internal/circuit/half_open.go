@@ -28,7 +28,7 @@ func (h *halfOpen) admit(cfg *Config) float64 {
 	if len(cfg.Ramp) == 0 {
 		return 1
 	}
-	return cfg.Ramp[h.share]
+	return cfg.Ramp[min(h.share, len(cfg.Ramp)-1)] // Configure may have made it shorter
 }
 
 func (h *halfOpen) obedience(*Config, int64) (float64, bool) { return h.obeyed, true }
@@ -52,7 +52,10 @@ func (h *halfOpen) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 		if now-h.since < cfg.Window/int64(shares) {
 			break
 		}
-		if h.share+1 == shares {
+		if h.share+1 >= shares {
+			if !j.mayClose(&r) {
+				break
+			}
 			return b.close(now, h.seen)
 		}
 		h.share, h.trial, h.waits = h.share+1, newTrial(now), math.MaxInt64

@@ -79,6 +79,13 @@ func (j *judge) sick(s *Sums) bool {
 		j.knows(s) && j.ratio(s) >= j.limit(j.cfg.FailureRatio))
 }
 
+// mayClose says that no rule would open it again at once: calls that started before the opening end in Window, too, and
+// are not among those that were verified.
+func (j *judge) mayClose(r *Recent) bool {
+	why, _ := j.rule(r)
+	return why == NoReason
+}
+
 // well says that verified calls may close, whatever becomes of those that are pending.
 func (j *judge) well(s *Sums) bool {
 	usual := min(usualMargin*j.usual, j.limit(j.cfg.FailureRatio))

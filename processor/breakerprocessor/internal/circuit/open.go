@@ -71,7 +71,7 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 		o.expected = r.Expected
 	}
 	j := b.cfg.judge(&r)
-	if o.verifying && o.verified(b, now, &r, &j) {
+	if o.verified(b, now, &r, &j) && j.mayClose(&r) {
 		evidence := o.seen
 		if j.enough(&r.Window) {
 			evidence = r.Window
@@ -87,7 +87,9 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 		b.fence = now
 		return b.become(now, newHalfOpen(now, o.measured), OpenElapsed, Sums{}), true
 	}
-	if !j.well(&r.Window) {
+	// A callee that got well in the middle of the period is not told to wait for longer, though Window still holds
+	// its failures.
+	if !j.well(&r.Window) && !j.well(&r.Fast) && !j.well(&o.seen) {
 		b.further()
 	}
 	if !o.verifying {
@@ -100,6 +102,9 @@ func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 // verified says that the calls that flow all the same have been well for as long as is asked for. The window slides
 // with them, where it holds enough; on a quiet edge it is those that started since calls were last not well.
 func (o *open) verified(b *Breaker, now int64, r *Recent, j *judge) bool {
+	if !o.verifying {
+		return false
+	}
 	asked := b.healthyTime()
 	if !j.enough(&r.Window) {
 		o.well = math.MaxInt64

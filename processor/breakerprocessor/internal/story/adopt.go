@@ -38,21 +38,21 @@ func (t *Teller) adopt() bool {
 	slices.SortFunc(t.waiting, func(a, b waiting) int {
 		return cmp.Or(cmp.Compare(a.callee, b.callee), cmp.Compare(a.call, b.call))
 	})
-	any := false
+	adopted := false
 	for from := 0; from < len(t.orphans); {
 		to := from + 1
 		for to < len(t.orphans) && t.siblings(t.orphans[from], t.orphans[to]) {
 			to++
 		}
 		if c := t.caller(t.orphans[from]); c != none {
-			any = true
+			adopted = true
 			for k := to - 1; k >= from; k-- {
 				t.hang(c, t.orphans[k])
 			}
 		}
 		from = to
 	}
-	return any
+	return adopted
 }
 
 func (t *Teller) siblings(a, b int32) bool {
@@ -77,6 +77,9 @@ func (t *Teller) findWaiting() bool {
 		s := &t.spans[i]
 		if s.Role != call.RoleClient || s.Op == 0 || t.works[i].answer != none || t.nodes[i].Duplicate {
 			continue
+		}
+		if s.Reason == call.ReasonUnreachable || rejected(s) {
+			continue // nobody has seen it
 		}
 		if callee, ok := t.Callee(s.Op); ok {
 			t.waiting = append(t.waiting, waiting{callee, int32(i)})

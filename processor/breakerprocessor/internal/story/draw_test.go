@@ -23,7 +23,7 @@ const ms = int64(1e6)
 //	<service> <what> <from>-<to> <outcome> [#<resends>] [missing] [=> <verdict> [absorbed]]
 //
 // what is serves, works, takes (a message), calls:<peer>[/<operation>] or sends:<peer>; times are milliseconds; the
-// outcome is ok, fail, timeout, throttled, client, cancelled or rejected. A span that is missing has not arrived.
+// outcome is ok, fail, timeout, unreachable, throttled, client, cancelled or rejected. A span that is missing has not arrived.
 // After the arrow stands what is expected of a failed call; nothing: no verdict.
 type drawing struct {
 	spans   []trace.Span
@@ -39,13 +39,14 @@ var outcomes = map[string]struct {
 	outcome call.Outcome
 	reason  call.Reason
 }{
-	"ok":        {call.OK, call.ReasonNone},
-	"fail":      {call.Fail, call.ReasonError},
-	"timeout":   {call.Fail, call.ReasonTimeout},
-	"throttled": {call.Throttled, call.ReasonThrottled},
-	"client":    {call.Ignored, call.ReasonClient},
-	"cancelled": {call.Ignored, call.ReasonCancelled},
-	"rejected":  {call.Ignored, call.ReasonRejected},
+	"ok":          {call.OK, call.ReasonNone},
+	"fail":        {call.Fail, call.ReasonError},
+	"timeout":     {call.Fail, call.ReasonTimeout},
+	"unreachable": {call.Fail, call.ReasonUnreachable},
+	"throttled":   {call.Throttled, call.ReasonThrottled},
+	"client":      {call.Ignored, call.ReasonClient},
+	"cancelled":   {call.Ignored, call.ReasonCancelled},
+	"rejected":    {call.Ignored, call.ReasonRejected},
 }
 
 var roles = map[string]call.Role{
@@ -94,8 +95,11 @@ func draw(t *testing.T, text string) *drawing {
 		o, ok := outcomes[f[3]]
 		require.True(t, ok, line)
 		s.Outcome, s.Reason = o.outcome, o.reason
-		if f[3] == "rejected" && !role.Outgoing() {
+		switch {
+		case f[3] == "rejected" && !role.Outgoing():
 			s.Outcome = call.Fail
+		case f[3] == "throttled" && role.Incoming():
+			s.Outcome = call.Ignored
 		}
 		missing := false
 		for _, word := range f[4:] {

@@ -6,7 +6,6 @@ package story
 import (
 	"math"
 
-	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/retry"
 )
 
@@ -16,9 +15,9 @@ type group struct {
 	n           int
 	bad         bool // one did not do well
 	said        bool // one says that it is a resend
-	// The last that did well, and the highest resend among those.
-	okStart  int64
-	okResend uint8
+	// Start of the last that did well, of the last resend that did, and the highest of the latter.
+	okStart, resentStart int64
+	resend               uint8
 }
 
 type grouping struct {
@@ -40,7 +39,7 @@ func (t *Teller) join() {
 		}
 		k, fresh := g.index.find(key{s.Parent, uint64(s.Op)<<32 | uint64(t.tags[i])})
 		if fresh {
-			g.groups = append(g.groups, group{first: int32(i), last: int32(i), okStart: math.MinInt64})
+			g.groups = append(g.groups, group{first: int32(i), last: int32(i), okStart: math.MinInt64, resentStart: math.MinInt64})
 		}
 		e := &g.groups[k]
 		if !fresh {
@@ -53,7 +52,10 @@ func (t *Teller) join() {
 		if unwell(s) {
 			e.bad = true
 		} else {
-			e.okStart, e.okResend = s.Start, max(e.okResend, s.Attempt)
+			e.okStart = s.Start
+			if s.Attempt > 0 {
+				e.resentStart, e.resend = s.Start, max(e.resend, s.Attempt)
+			}
 		}
 	}
 	t.story.Groups = t.story.Groups[:0]
@@ -86,12 +88,12 @@ func (t *Teller) tellGroup(e *group) {
 // else one that began after the failure. Of calls that overlap, fan-out or hedges, none makes the other good.
 func (t *Teller) recovered(i int32) bool {
 	s, k := &t.spans[i], t.works[i].group
-	if k == none || s.Role == call.RoleProducer {
+	if k == none {
 		return false
 	}
 	e := &t.groups.groups[k]
 	if e.said {
-		return e.okStart >= s.Start && e.okResend > s.Attempt
+		return e.resentStart >= s.Start && e.resend > s.Attempt
 	}
 	return e.okStart >= s.End
 }

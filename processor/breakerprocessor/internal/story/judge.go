@@ -17,7 +17,6 @@ func (t *Teller) judge(i int32) {
 		if w := &t.works[i]; w.guarded || rejected(s) || endsBy(w.failedAt, s.End) {
 			m.Verdict = Propagated
 		}
-	case s.Role == call.RoleProducer:
 	case t.explained(i):
 		m.Verdict = Propagated
 	case s.Reason == call.ReasonTimeout:
@@ -99,7 +98,7 @@ func (t *Teller) report(i int32) {
 			failedAt = s.End
 		}
 	case call.RoleInternal:
-		candidate, failedAt, guarded = w.longest, w.failedAt, w.guarded || s.Outcome.Bad() && rejected(s)
+		candidate, failedAt, guarded = w.longest, w.failedAt, w.guarded || rejected(s)
 	default:
 		return // an answer, or a message
 	}

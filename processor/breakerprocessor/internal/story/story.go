@@ -187,5 +187,5 @@ func unwell(s *trace.Span) bool {
 
 // rejected says that the span is there because a guard of its own service was closed.
 func rejected(s *trace.Span) bool {
-	return s.Reason == call.ReasonRejected && (s.Outcome == call.Ignored || !s.Role.Outgoing())
+	return s.Reason == call.ReasonRejected
 }

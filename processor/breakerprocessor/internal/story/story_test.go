@@ -73,6 +73,13 @@ var stories = []struct{ name, text string }{
 		gateway serves 0-100 ok
 		  gateway calls:orders 1-60 fail                   => charged absorbed
 		  gateway calls:orders 50-90 ok #1`},
+	{"where attempts say what they are, a lower resend is of another piece of work", `
+		gateway serves 0-100 fail
+		  gateway calls:orders 1-10 fail                   => charged absorbed
+		  gateway calls:orders 11-20 fail #1               => charged
+		  gateway calls:orders 21-30 fail #2               => charged
+		  gateway calls:orders 31-40 fail                  => charged absorbed
+		  gateway calls:orders 41-50 ok #1`},
 	{"where attempts say what they are, a later first attempt is another piece of work", `
 		gateway serves 0-100 fail
 		  gateway calls:orders 1-10 fail                   => charged absorbed
@@ -96,7 +103,7 @@ var stories = []struct{ name, text string }{
 		      orders calls:audit 51-52 ok
 		      orders works 50-80 ok
 		        orders calls:audit 52-79 fail              => charged absorbed
-		      orders calls:log 50-90 fail                  => charged absorbed`},
+		      orders calls:log 50-54 fail                  => charged absorbed`},
 	{"messages explain nothing", `
 		gateway serves 0-100 fail
 		  gateway calls:orders 1-99 fail                   => charged
@@ -126,6 +133,19 @@ var stories = []struct{ name, text string }{
 		    orders serves 2-98 fail
 		      orders works 3-50 ok
 		        orders calls:db 4-5 rejected`},
+	{"or tell of it in an internal span", `
+		gateway serves 0-100 fail
+		  gateway calls:orders 1-99 fail                   => propagated
+		    orders serves 2-98 fail
+		      orders works 3-50 rejected`},
+	{"a guard within a call", `
+		gateway serves 0-100 fail
+		  gateway calls:orders 1-99 fail                   => propagated
+		    gateway calls:orders.example 2-3 rejected`},
+	{"a message that was sent again", `
+		orders serves 0-100 fail
+		  orders sends:topic 1-10 fail                     => charged absorbed
+		  orders sends:topic 11-20 ok`},
 	{"throttled behind, throttled in front", `
 		gateway serves 0-100 fail
 		  gateway calls:orders 1-99 throttled              => propagated
@@ -154,6 +174,33 @@ var stories = []struct{ name, text string }{
 		  gateway calls:orders 1-999 timeout               => charged
 		    orders serves 2-1500 ok
 		      orders calls:db 3-400 ok`},
+	{"gave up on one that had much else to do", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-999 timeout               => charged
+		    orders serves 2-5000 ok
+		      orders calls:db 3-700 ok`},
+	{"gave up on one that had just begun to call", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-999 timeout               => charged
+		    orders serves 2-1000 ok
+		      orders calls:db 900-5000 ok`},
+	{"gave up on one that waited for its own guard", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-999 timeout               => charged
+		    orders serves 2-998 ok
+		      orders calls:db 3-990 rejected`},
+	{"gave up at once", `
+		gateway serves 0-0 fail
+		  gateway calls:orders 0-0 timeout                 => charged
+		    orders serves 0-0 ok
+		      orders calls:db 0-0 ok`},
+	{"gave up on one that waited for a call that failed", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-999 timeout               => propagated
+		    orders serves 2-1500 ok
+		      orders calls:stock 3-1490 fail               => charged absorbed
+		        stock serves 4-1480 ok
+		          stock calls:db 5-1470 ok`},
 	{"gave up on one that failed in time: by itself", `
 		gateway serves 0-1000 fail
 		  gateway calls:orders 1-999 timeout               => charged
@@ -188,12 +235,48 @@ var stories = []struct{ name, text string }{
 		    orders serves 2-1500 ok missing
 		      orders works 3-900 ok
 		        orders calls:db 5-890 fail                 => charged`},
+	{"clocks of two hosts are not compared: a failure", `
+		gateway serves 0-62 fail
+		  gateway calls:orders 1-60 fail                   => propagated
+		    orders serves 80-142 fail missing
+		      orders calls:db 81-140 fail                  => charged`},
+	{"clocks of two hosts are not compared: time", `
+		gateway serves 0-62 fail
+		  gateway calls:orders 1-60 timeout                => propagated
+		    orders serves 80-142 ok missing
+		      orders calls:db 81-140 ok                    => givenup`},
+	{"two calls at a time, and of each the callee's span has not arrived", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-500 fail                  => propagated
+		    orders serves 60-490 fail missing
+		      orders calls:db 61-490 fail                  => charged
+		  gateway calls:orders 50-600 fail                 => propagated
+		    orders serves 70-490 fail missing
+		      orders calls:db 71-490 fail                  => charged`},
+	{"not a call that had ended", `
+		gateway serves 0-1000 fail
+		  gateway calls:orders 1-100 timeout               => charged
+		  gateway calls:orders 690-950 ok missing
+		    orders serves 700-900 fail missing
+		      orders calls:db 701-890 fail                 => charged`},
+	{"not a call that had not begun", `
+		gateway serves 0-2000 fail
+		  gateway calls:orders 1-500 ok
+		    orders serves 2-490 ok missing
+		      orders calls:db 3-490 fail                   => charged absorbed
+		  gateway calls:orders 1000-1500 fail              => charged`},
 	{"of several calls the one that had begun last", `
 		gateway serves 0-2000 fail
 		  gateway calls:orders 1-500 timeout               => charged absorbed
 		  gateway calls:orders 700-1500 ok
 		    orders serves 701-1490 ok missing
 		      orders calls:db 702-1490 fail                => charged absorbed`},
+	{"nor one that reached nobody", `
+		gateway serves 0-2000 ok
+		  gateway calls:orders 1-500 ok
+		    orders serves 2-490 ok missing
+		      orders calls:db 10-490 fail                  => charged absorbed
+		  gateway calls:orders 5-20 unreachable            => charged absorbed`},
 	{"the spans of another service are not the callee's", `
 		gateway serves 0-1000 fail
 		  gateway calls:orders 1-999 timeout               => charged
