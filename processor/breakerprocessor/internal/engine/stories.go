@@ -144,7 +144,7 @@ func (s *stories) tell(id trace.ID, now int64, final bool) {
 	told := s.teller.Tell(s.spans, s.bare, nodes)
 	for i := range s.spans {
 		if s.spans[i].Op != 0 && s.tags[i]&tagCounted != 0 {
-			s.settle(i, told.Meanings[i].Verdict, nodes[i].Server >= 0, now, final)
+			s.settle(i, s.faultOf(i, &told.Meanings[i]), nodes[i].Server >= 0, now, final)
 		}
 	}
 	if final {
@@ -153,10 +153,10 @@ func (s *stories) tell(id trace.ID, now int64, final bool) {
 }
 
 // settle corrects what call i was counted as. answered: the callee's span is there.
-func (s *stories) settle(i int, v story.Verdict, answered bool, now int64, final bool) {
+func (s *stories) settle(i int, to edge.Fault, answered bool, now int64, final bool) {
 	span := &s.spans[i]
 	on := s.table.Edge(span.Op)
-	from, to := edge.Fault(s.tags[i]>>tagFault&3), faultOf(v)
+	from := edge.Fault(s.tags[i] >> tagFault & 3)
 	if on == nil || from == to {
 		return
 	}
@@ -174,8 +174,15 @@ func (s *stories) retag(i int, tag uint32) {
 	s.log.SetTag(s.seqs[i], tag)
 }
 
-func faultOf(v story.Verdict) edge.Fault {
-	switch v {
+// faultOf is what call i is to be counted as. One that came from who sends no spans is told of by its answer.
+func (s *stories) faultOf(i int, m *story.Meaning) edge.Fault {
+	if span := &s.spans[i]; span.Role.Incoming() && span.Outcome.Bad() {
+		if m.Explained {
+			return edge.Deeper
+		}
+		return edge.Charged
+	}
+	switch m.Verdict {
 	case story.Charged, story.GivenUp:
 		return edge.Charged
 	case story.Propagated:

@@ -71,13 +71,13 @@ func TestJoin(t *testing.T) {
 	}{
 		"none":                            {nil, Logical{}},
 		"one":                             {[]Attempt{{OK: true}}, Logical{1, 0, true}},
-		"a retry":                         {[]Attempt{{0, 1, false, 0}, {1, 2, true, 0}}, Logical{2, 1, true}},
-		"out of order":                    {[]Attempt{{1, 2, true, 0}, {0, 1, false, 0}}, Logical{2, 1, true}},
-		"a retry that failed too":         {[]Attempt{{0, 1, false, 0}, {1, 2, false, 0}}, Logical{2, 1, false}},
-		"overlap":                         {[]Attempt{{0, 2, false, 0}, {1, 3, true, 0}}, Logical{2, 0, true}},
-		"a loop: the first was all right": {[]Attempt{{0, 1, true, 0}, {1, 2, true, 0}}, Logical{2, 0, true}},
-		"its own word":                    {[]Attempt{{0, 1, true, 0}, {0, 2, true, 1}}, Logical{2, 1, true}},
-		"its own word is all there is":    {[]Attempt{{0, 1, false, 0}, {1, 2, false, 0}, {2, 3, true, 1}}, Logical{3, 1, true}},
+		"a retry":                         {[]Attempt{{Start: 0, End: 1, OK: false, Resend: 0}, {Start: 1, End: 2, OK: true, Resend: 0}}, Logical{2, 1, true}},
+		"out of order":                    {[]Attempt{{Start: 1, End: 2, OK: true, Resend: 0}, {Start: 0, End: 1, OK: false, Resend: 0}}, Logical{2, 1, true}},
+		"a retry that failed too":         {[]Attempt{{Start: 0, End: 1, OK: false, Resend: 0}, {Start: 1, End: 2, OK: false, Resend: 0}}, Logical{2, 1, false}},
+		"overlap":                         {[]Attempt{{Start: 0, End: 2, OK: false, Resend: 0}, {Start: 1, End: 3, OK: true, Resend: 0}}, Logical{2, 0, true}},
+		"a loop: the first was all right": {[]Attempt{{Start: 0, End: 1, OK: true, Resend: 0}, {Start: 1, End: 2, OK: true, Resend: 0}}, Logical{2, 0, true}},
+		"its own word":                    {[]Attempt{{Start: 0, End: 1, OK: true, Resend: 0}, {Start: 0, End: 2, OK: true, Resend: 1}}, Logical{2, 1, true}},
+		"its own word is all there is":    {[]Attempt{{Start: 0, End: 1, OK: false, Resend: 0}, {Start: 1, End: 2, OK: false, Resend: 0}, {Start: 2, End: 3, OK: true, Resend: 1}}, Logical{3, 1, true}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, Join(tt.in)) })

@@ -8,15 +8,15 @@ import "github.com/firebreak-otel/firebreak/internal/call"
 // judge finds the verdict on span i, of which all below is known.
 func (t *Teller) judge(i int32) {
 	s, m := &t.spans[i], &t.story.Meanings[i]
-	if !s.Role.Outgoing() && !s.Role.Incoming() || !s.Outcome.Bad() {
+	if s.Role.Incoming() {
+		m.Explained = t.ofItsWork(i)
+		return
+	}
+	if !s.Role.Outgoing() || !s.Outcome.Bad() {
 		return
 	}
 	m.Verdict = Charged
 	switch {
-	case s.Role.Incoming(): // for who called it and sends no spans
-		if w := &t.works[i]; w.guarded || rejected(s) || endsBy(w.failedAt, s.End) {
-			m.Verdict = Propagated
-		}
 	case t.explained(i):
 		m.Verdict = Propagated
 	case s.Reason == call.ReasonTimeout:
@@ -32,13 +32,16 @@ func (t *Teller) judge(i int32) {
 // explained says that failed call i failed because of what failed in the work of the span that answered it, or in
 // the calls that it consists of (a gRPC call's HTTP calls, the attempts of an SDK).
 func (t *Teller) explained(i int32) bool {
-	if a := t.works[i].answer; a != none && unwell(&t.spans[a]) {
-		w := &t.works[a]
-		if w.guarded || rejected(&t.spans[a]) || endsBy(w.failedAt, t.spans[a].End) {
-			return true
-		}
+	if a := t.works[i].answer; a != none && t.ofItsWork(a) {
+		return true
 	}
 	return t.works[i].guarded || endsBy(t.works[i].failedAt, t.spans[i].End)
+}
+
+// ofItsWork says that answer a is not a good one because of what failed in its own work.
+func (t *Teller) ofItsWork(a int32) bool {
+	s, w := &t.spans[a], &t.works[a]
+	return unwell(s) && (w.guarded || rejected(s) || endsBy(w.failedAt, s.End))
 }
 
 func endsBy(at, end int64) bool { return at != never && at-slack <= end }

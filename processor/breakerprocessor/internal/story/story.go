@@ -27,7 +27,7 @@ type Verdict uint8
 const (
 	// None: not a failed call.
 	None Verdict = iota
-	// Charged: the call failed, and nothing below it says why. Of an incoming span: nothing in its own work does.
+	// Charged: the call failed, and nothing below it says why.
 	Charged
 	// Propagated: the call failed because of something below it.
 	Propagated
@@ -41,6 +41,8 @@ type Meaning struct {
 	// Absorbed: a failed call that did not reach the answer of the work that it was part of: a later attempt made
 	// it good, or the work ended well without it. False while that answer has not been seen.
 	Absorbed bool
+	// Explained: an incoming span did not do well because something failed in its own work.
+	Explained bool
 	// Retry: the call repeats one that failed.
 	Retry bool
 }

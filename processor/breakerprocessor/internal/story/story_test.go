@@ -104,11 +104,16 @@ var stories = []struct{ name, text string }{
 		      orders works 50-80 ok
 		        orders calls:audit 52-79 fail              => charged absorbed
 		      orders calls:log 50-54 fail                  => charged absorbed`},
-	{"messages explain nothing", `
+	{"a message that could not be sent fails who waited for that", `
+		gateway serves 0-100 fail
+		  gateway calls:orders 1-99 fail                   => propagated
+		    orders serves 2-50 fail
+		      orders sends:topic 3-20 fail                 => charged`},
+	{"who takes a message explains nothing", `
 		gateway serves 0-100 fail
 		  gateway calls:orders 1-99 fail                   => charged
 		    orders serves 2-50 fail
-		      orders sends:topic 3-20 fail                 => charged
+		      orders sends:topic 3-20 ok
 		        mail takes 30-80 fail
 		          mail calls:smtp 31-79 fail               => charged`},
 	{"the answer of a further server is no part of one's own work", `

@@ -70,7 +70,7 @@ func (t *Teller) sumUp() {
 // charges says that span i is a call whose edge is charged.
 func (t *Teller) charges(i int) bool {
 	v := t.story.Meanings[i].Verdict
-	return t.spans[i].Role.Outgoing() && (v == Charged || v == GivenUp)
+	return v == Charged || v == GivenUp
 }
 
 // above lists the services that waited for call i.
