@@ -120,15 +120,16 @@ func TestNeverOpensBelow(t *testing.T) {
 	})
 }
 
-// An attempt, and a relapse, is paid back by each window closed.
+// An attempt is paid back by each window closed, a relapse by each six of them.
 func TestAttemptIsPaidBackByTheWindow(t *testing.T) {
-	for calm, want := range map[int64]uint8{0: 4, 9: 4, 10: 3, 25: 2, 40: 0, 4000: 0} {
+	for calm, want := range map[int64][2]uint8{
+		0: {4, 4}, 9: {4, 4}, 10: {3, 4}, 25: {2, 4}, 40: {0, 4}, 59: {0, 4}, 60: {0, 3}, 239: {0, 1}, 240: {}, 4000: {},
+	} {
 		b := New(testConfig(), 1, 1000*second)
 		b.attempt, b.relapses, b.opened = 3, 3, true
 		tr, changed := b.Step((1000+calm)*second, &Recent{Window: calls(10, 10)})
 		assert.True(t, changed)
-		assert.Equal(t, want, tr.Attempt, "after %d s", calm)
-		assert.Equal(t, want, b.relapses)
+		assert.Equal(t, want, [2]uint8{tr.Attempt, b.relapses}, "after %d s", calm)
 	}
 	assert.EqualValues(t, math.MaxUint8, nextAttempt(math.MaxUint8, 0, 0, 10*second))
 }

@@ -53,10 +53,13 @@ func (h *halfOpen) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 			break
 		}
 		if h.share+1 >= shares {
-			if !j.mayClose(&r) {
-				break
+			if j.mayClose(&r) {
+				return b.close(now, h.seen)
 			}
-			return b.close(now, h.seen)
+			if now-h.since >= cfg.Window {
+				h.trial, h.waits = newTrial(now), math.MaxInt64
+			}
+			break
 		}
 		h.share, h.trial, h.waits = h.share+1, newTrial(now), math.MaxInt64
 	case now-h.waits >= h.patience(cfg, r.Expected):

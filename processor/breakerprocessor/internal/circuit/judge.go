@@ -83,7 +83,7 @@ func (j *judge) sick(s *Sums) bool {
 // are not among those that were verified.
 func (j *judge) mayClose(r *Recent) bool {
 	why, _ := j.rule(r)
-	return why == NoReason
+	return why == NoReason || r.Veto
 }
 
 // well says that verified calls may close, whatever becomes of those that are pending.
