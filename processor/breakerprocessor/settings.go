@@ -14,6 +14,9 @@ const (
 	// ratio is at least failureFloor with so many standard deviations, one-sided 99.9 %.
 	confidence   = 3.09
 	failureFloor = 0.25
+	// surprise is how much likelier, as a logarithm, failures must be than by chance, given what is usual on the edge:
+	// less than one false alarm a day on a thousand edges of which each call fails one time in twenty.
+	surprise = 15
 	// loadConfidence and loadCalls are what the load rule needs to be sure: a chance of a billionth a look.
 	loadConfidence = 5
 	loadCalls      = 50
@@ -67,6 +70,7 @@ func (c *Config) circuit(b *BreakerConfig) *circuit.Config {
 		MinimumCalls:    uint32(b.MinimumCalls),
 		Confidence:      confidence,
 		FailureFloor:    min(failureFloor, b.FailureRatio/2),
+		Surprise:        surprise,
 		BaselineFactor:  b.BaselineFactor,
 		BaselineCap:     baselineCap,
 		FastWindow:      b.Fast.Duration.Nanoseconds(),

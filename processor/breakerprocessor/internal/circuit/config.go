@@ -15,6 +15,8 @@ type Config struct {
 	MinimumCalls uint32
 	Confidence   float64
 	FailureFloor float64
+	// Surprise is the log-likelihood ratio that the failures must have over what is usual on the edge; 0: off.
+	Surprise float64
 	// The fast rule opens at FastRatio or more bad of at least FastCalls observed calls in FastWindow.
 	FastWindow int64
 	FastRatio  float64

@@ -3,12 +3,17 @@
 
 package circuit
 
+import "math"
+
 const (
 	// settledFailures must be known to be ours, or not, before they say anything of those that are pending.
 	settledFailures = 5
 	// usualMargin times the usual failure ratio is still well: else an edge that is never below CloseRatio would
 	// never close.
 	usualMargin = 1.5
+	// leastUsual is the failure ratio that an edge which never fails is taken to have; unknownUsual is that of one that
+	// nothing is known of. Nothing is taken to fail more often than mostFailing.
+	leastUsual, unknownUsual, mostFailing = 0.01, 0.02, 0.99
 )
 
 // judge says of sums what they mean, given what is known of the edge at the time.
@@ -57,8 +62,24 @@ func (j *judge) fast(s *Sums) bool {
 }
 
 func (j *judge) failing(s *Sums) bool {
-	return s.Calls >= j.cfg.MinimumCalls && j.knows(s) &&
+	return s.Calls >= j.cfg.MinimumCalls && j.knows(s) && j.surprise(s) >= j.cfg.Surprise &&
 		surely(j.ratio(s), s.Calls, j.limit(j.cfg.FailureRatio), j.cfg.Confidence, j.cfg.FailureFloor)
+}
+
+// surprise is the logarithm of how much likelier the failures of s are on an edge that fails as the rule has it than on
+// one that is as usual: the log-likelihood ratio of Wald's sequential test (Sequential Tests of Statistical
+// Hypotheses, 1945). A ratio and its bound ask the same of every edge; but thousands of edges with a few failures
+// each are looked at all day, and one of them has a row of bad luck.
+func (j *judge) surprise(s *Sums) float64 {
+	usual, failing := max(j.usual, leastUsual), j.limit(j.cfg.FailureRatio)
+	if usual >= failing {
+		return math.Inf(1)
+	}
+	if failing = min(failing, mostFailing); j.usual == 0 {
+		usual = unknownUsual
+	}
+	bad := j.ratio(s) * float64(s.Calls)
+	return bad*math.Log(failing/usual) + (float64(s.Calls)-bad)*math.Log((1-failing)/(1-usual))
 }
 
 func (j *judge) overloaded(s *Sums, share float64) bool {

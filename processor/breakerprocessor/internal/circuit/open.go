@@ -58,6 +58,10 @@ func (o *open) obedience(cfg *Config, now int64) (float64, bool) {
 func (o *open) measure(cfg *Config, now int64) float64 {
 	usual := o.expected * float64(now-o.from) / 1e9
 	switch {
+	case usual > 0 && usual < float64(cfg.ProbeCalls): // too few to tell some from all
+		if o.calls > 0 {
+			return 0
+		}
 	case usual > 0:
 		return max(0, 1-float64(o.calls)/usual)
 	case o.calls >= cfg.ProbeCalls:

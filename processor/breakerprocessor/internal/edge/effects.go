@@ -43,6 +43,9 @@ func (t *Table) Effect(e *Edge, at int64, f Effects) {
 	if bucket := e.Hot.effects.At(min(at, t.head)); bucket != nil {
 		bucket.Add(&f)
 	}
+	if f.Retries > 0 {
+		e.Hot.retriedAt = t.head
+	}
 }
 
 // Effects are those of the edge's calls that ended in [from, to), in whole buckets.

@@ -4,7 +4,8 @@
 package edge
 
 const (
-	// entriesEnough requests must have been seen in a window to tell whether only failed ones come this way.
+	// entriesEnough requests must have been seen to tell that others than failed ones come this way. Of twice as many,
+	// half are forgotten.
 	entriesEnough = 20
 	// failingShare of them, and more, is nothing but failures.
 	failingShare = 0.95
@@ -26,12 +27,20 @@ func (t *Table) enter(at int64) {
 	if b := t.entries.At(at); b != nil {
 		b.began++
 	}
+	if first := &t.first; !t.sawHealthy {
+		if first.began++; first.began >= 2*entriesEnough {
+			first.began, first.failing = first.began/2, first.failing/2
+		}
+	}
 }
 
 // Failing notes a trace with a failed call, once.
 func (t *Table) Failing(at int64) {
 	if b := t.entries.At(min(at, t.head)); b != nil {
 		b.failing++
+	}
+	if first := &t.first; first.failing < 2*entriesEnough {
+		first.failing++
 	}
 }
 
@@ -45,15 +54,13 @@ func (t *Table) Entries(from, to int64) uint32 {
 // these alone, and every edge looks dead.
 func (t *Table) OnlyFailures() bool { return t.onlyFailures }
 
-// lookAtEntries finds that out, once a step.
-func (t *Table) lookAtEntries(now int64) {
-	if t.sawHealthy {
-		return
-	}
-	r := t.entries.Sum(now-t.span, now)
-	if r.began < entriesEnough {
+// lookAtEntries finds that out, once a step. Few requests are enough to hold breakers back: what keeps failures alone
+// lets few pass.
+func (t *Table) lookAtEntries() {
+	r := &t.first
+	if t.sawHealthy || r.began == 0 {
 		return
 	}
 	t.onlyFailures = float64(r.failing) >= failingShare*float64(r.began)
-	t.sawHealthy = !t.onlyFailures && !t.Warming()
+	t.sawHealthy = !t.onlyFailures && r.began >= entriesEnough && !t.Warming()
 }

@@ -35,10 +35,12 @@ type Hot struct {
 	callees  instance.Sketch
 	storm    storm.Detector
 	toldTo   int64 // retries up to then were looked at
-	badAt    int64 // event time of the newest failure
-	wouldAt  int64 // when a rule last wanted to open
-	named    bool  // calls themselves say which of the callee's instances they are for
-	dirty    bool  // something new came since the breaker was last asked
+	// When a retry was last told of, in event time.
+	retriedAt int64
+	badAt     int64 // event time of the newest failure
+	wouldAt   int64 // when a rule last wanted to open
+	named     bool  // calls themselves say which of the callee's instances they are for
+	dirty     bool  // something new came since the breaker was last asked
 }
 
 func newHot(t *Table) *Hot {
@@ -47,10 +49,11 @@ func newHot(t *Table) *Hot {
 		troubles: window.NewRing[trouble](t.set.Buckets+1, t.set.Bucket),
 		effects:  window.NewRing[Effects](t.set.Buckets+1, t.set.Bucket),
 		// Who calls is asked when it is to open fast, who answers when it is to open at all.
-		callers: instance.NewSketch(maxInstances, t.set.Circuit.FastWindow),
-		callees: instance.NewSketch(maxInstances, half),
-		badAt:   t.head,
-		wouldAt: never,
+		callers:   instance.NewSketch(maxInstances, t.set.Circuit.FastWindow),
+		callees:   instance.NewSketch(maxInstances, half),
+		badAt:     t.head,
+		wouldAt:   never,
+		retriedAt: never,
 	}
 }
 
@@ -62,7 +65,7 @@ func (h *Hot) move(d int64) {
 	h.storm.Move(d)
 	h.toldTo += d
 	h.badAt += d
-	h.wouldAt = never
+	h.wouldAt, h.retriedAt = never, never
 }
 
 // merge adds what is known of an edge that turned out to be the same.

@@ -14,6 +14,9 @@ import (
 // judgeEach is how often instances and retries are looked at, in nanoseconds of event time.
 const judgeEach = int64(1e9)
 
+// judgeFailures are how many there must be, lately, for instances to be looked at.
+const judgeFailures = 5
+
 // maxPath bounds the path that is looked at for layers that retry.
 const maxPath = 8
 
@@ -32,7 +35,7 @@ func (t *Table) judge(e *Edge, now int64, tell func(Event)) {
 func (t *Table) judgeInstances(e *Edge, now int64, tell func(Event)) {
 	h := e.Hot
 	var ejected, degraded []string
-	if e.Breaker.State() == circuit.Closed {
+	if e.Breaker.State() == circuit.Closed && h.callers.Total(now).Failed() >= judgeFailures {
 		degraded = instance.Sick(h.callers.Hosts(now))
 		if len(degraded) == 0 {
 			ejected = names(h.eject(now).Hosts)
@@ -59,6 +62,9 @@ func names(hosts []instance.Count) (out []string) {
 // judgeRetries finds retries that are more than a callee in trouble can bear.
 func (t *Table) judgeRetries(e *Edge, now int64, tell func(Event)) {
 	h := e.Hot
+	if now-h.retriedAt > t.span && h.storm.Idle() {
+		return
+	}
 	to := t.told(now)
 	from := max(h.toldTo, to-t.storm.Window)
 	if to <= from {
@@ -67,7 +73,7 @@ func (t *Table) judgeRetries(e *Edge, now int64, tell func(Event)) {
 	h.toldTo = to
 	ev := h.storm.Look(&t.storm, &storm.Look{
 		Now: now, Window: e.attempts(to-t.storm.Window, to), Step: e.attempts(from, to),
-		UsualOK: e.usual.rate(t.span) * (1 - e.usual.ratio()), DeeperHealthy: t.deeperHealthy(e),
+		UsualOK: e.usual.rate(t.span) * (1 - e.usual.ratio()), DeeperHealthy: h.storm.Storm() && t.deeperHealthy(e),
 	})
 	if ev.Kind == storm.None {
 		return
@@ -123,4 +129,4 @@ func (t *Table) RetryLayer(e *Edge) string {
 	return ""
 }
 
-func (h *Hot) retries(t *Table) bool { return h.effects.Last(h.effects.Len()).Retries > 0 }
+func (h *Hot) retries(t *Table) bool { return t.head-h.retriedAt <= t.span }

@@ -4,6 +4,7 @@
 package edge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
@@ -83,24 +84,34 @@ func (t *Table) leave(n *Node) {
 }
 
 func (t *Table) remove(e *Edge) {
+	t.detach(e)
+	t.handles.give(e.handle)
+}
+
+// detach takes the edge out of the table; its handle still stands for it.
+func (t *Table) detach(e *Edge) {
+	if e.active {
+		e.active = false
+		t.active = slices.DeleteFunc(t.active, func(a *Edge) bool { return a == e })
+	}
 	last := t.order[len(t.order)-1]
 	t.order[e.place], last.place = last, e.place
 	t.order[len(t.order)-1] = nil
 	t.order = t.order[:len(t.order)-1]
 	delete(t.edges, e.key)
-	for _, k := range t.aliases[e.key] {
-		delete(t.edges, k)
+	for _, a := range t.aliases[e.key] {
+		delete(t.edges, a.key)
+		t.handles.give(a.handle)
 	}
 	t.aliasCount -= len(t.aliases[e.key])
 	delete(t.aliases, e.key)
 	if e.operation != "" {
-		t.operations[mix(e.Caller.Key, e.Callee.Key)]--
-	}
-	if e.rule != nil && e.rule.State != circuit.Closed {
-		t.forced--
+		pair := mix(e.Caller.Key, e.Callee.Key)
+		if t.operations[pair]--; t.operations[pair] == 0 {
+			delete(t.operations, pair)
+		}
 	}
 	delete(t.queues, e.handle)
-	t.handles.give(e.handle)
 	t.leave(e.Caller)
 	t.leave(e.Callee)
 	e.place = -1
@@ -124,9 +135,15 @@ func (h *handles) take(e *Edge) uint32 {
 }
 
 func (h *handles) give(i uint32) {
+	if i == 0 {
+		return
+	}
 	h.edges[i-1] = nil
 	h.free = append(h.free, i)
 }
+
+// pass has handle i stand for another edge.
+func (h *handles) pass(i uint32, to *Edge) { h.edges[i-1] = to }
 
 func (h *handles) edge(i uint32) *Edge {
 	if i == 0 || int(i) > len(h.edges) {

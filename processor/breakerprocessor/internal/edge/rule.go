@@ -43,16 +43,28 @@ func (t *Table) configFor(e *Edge) *circuit.Config {
 	return t.set.Circuit
 }
 
-// force sets the state that the rule about the edge wants.
+// force sets the state that the rule about the edge wants, or has the breaker decide again where none wants any.
 func (t *Table) force(e *Edge) {
-	if e.rule == nil || e.rule.State == circuit.Closed {
+	want, own := circuit.Closed, e.decides()
+	if e.rule != nil {
+		want = e.rule.State
+	}
+	if want == circuit.Closed && own {
 		return
 	}
-	if tr, ok := e.Breaker.Force(t.head, e.rule.State); ok {
+	if own && e.Breaker.State() != circuit.Closed {
+		t.open--
+	}
+	if tr, ok := e.Breaker.Force(t.head, want); ok {
 		h := t.heat(e)
 		h.Last, h.Cause = tr, tr
-		t.forced++
 	}
+}
+
+// decides says that the breaker is in a state of its own choice, and not set by hand.
+func (e *Edge) decides() bool {
+	s := e.Breaker.State()
+	return s != circuit.ForcedOpen && s != circuit.Disabled
 }
 
 // Matches says whether the pattern, in which * stands for any text, matches the whole name; an empty one matches all.

@@ -24,7 +24,7 @@ const serviceSlots = 1 << 13
 // instanceSlots is how many instances are, in the same way.
 const instanceSlots = 1 << 12
 
-const never = math.MinInt64
+const never = math.MinInt64 / 2
 
 // Service is one that emits spans.
 type Service struct {
@@ -78,8 +78,13 @@ func (t *Table) ServiceName(handle uint32) string {
 	return ""
 }
 
-// Instance finds the instance that a resource is, by a key of its own.
-func (t *Table) Instance(key uint64, name string) *Instance {
+// Instance finds the instance of a service that a resource is: by its name, else by its host's.
+func (t *Table) Instance(s *Service, r *call.Resource) *Instance {
+	name := r.Instance
+	if name == "" {
+		name = r.Host
+	}
+	key := mix(s.Key, xxhash.Sum64String(name))
 	slot := &t.instances[key%instanceSlots]
 	if *slot == nil || (*slot).Key != key {
 		*slot = &Instance{Key: key, Name: strings.Clone(name)}
@@ -150,9 +155,7 @@ func (t *Table) matched(e *Edge, address uint64, s *Service) *Edge {
 	}
 	if by.key != address { // an alias already
 		if by.Callee.Key != s.Key {
-			t.aliases[by.key] = slices.DeleteFunc(t.aliases[by.key], func(k uint64) bool { return k == address })
-			delete(t.edges, address)
-			t.aliasCount--
+			t.unlearn(by, address)
 			if len(t.mixed) >= t.set.MaxEdges {
 				clear(t.mixed)
 			}
@@ -167,14 +170,37 @@ func (t *Table) matched(e *Edge, address uint64, s *Service) *Edge {
 		t.AliasesFull++
 		return e
 	}
+	handle := by.handle
 	into := t.rename(by, s)
+	if into == by {
+		handle = 0
+	} else {
+		t.handles.pass(handle, into)
+	}
 	t.edges[address] = into
-	t.aliases[into.key] = append(t.aliases[into.key], address)
+	t.aliases[into.key] = append(t.aliases[into.key], alias{address, handle})
 	t.aliasCount++
 	if e == by {
 		return into
 	}
 	return e
+}
+
+// alias is a further name of an edge, and the handle of the edge that it was the name of, if that was another: its
+// calls are now the edge's, and may still be corrected.
+type alias struct {
+	key    uint64
+	handle uint32
+}
+
+// unlearn takes an address from an edge.
+func (t *Table) unlearn(e *Edge, address uint64) {
+	list := t.aliases[e.key]
+	i := slices.IndexFunc(list, func(a alias) bool { return a.key == address })
+	t.handles.give(list[i].handle)
+	t.aliases[e.key] = slices.Delete(list, i, i+1)
+	delete(t.edges, address)
+	t.aliasCount--
 }
 
 // rename makes the edge to an address the edge to the service behind it, or adds it to the one there is.
@@ -200,14 +226,16 @@ func (t *Table) rename(e *Edge, s *Service) *Edge {
 	if e.Hot != nil {
 		h := t.heat(into)
 		h.merge(e.Hot)
-		if into.Breaker.State() == circuit.Closed && e.Breaker.State() != circuit.Closed {
+		switch {
+		case e.Breaker.State() == circuit.Closed || !e.decides():
+		case into.Breaker.State() == circuit.Closed:
+			cfg := into.Breaker.Config()
 			into.Breaker, h.Last, h.Cause = e.Breaker, e.Hot.Last, e.Hot.Cause
+			into.Breaker.Configure(cfg)
+		default:
+			t.open--
 		}
 	}
-	if e.active {
-		e.active = false
-		t.active = slices.DeleteFunc(t.active, func(a *Edge) bool { return a == e })
-	}
-	t.remove(e)
+	t.detach(e)
 	return into
 }

@@ -18,8 +18,7 @@ import (
 func TestClientWinsAndAddressIsLearned(t *testing.T) {
 	for _, serverFirst := range []bool{false, true} {
 		t.Run(fmt.Sprint("server first: ", serverFirst), func(t *testing.T) {
-			w := newWorld(testSettings())
-			w.at(60 * second)
+			w := warm(testSettings())
 			w.by("catalog")
 			for i := range 40 {
 				w.at(w.now + second)
@@ -35,8 +34,8 @@ func TestClientWinsAndAddressIsLearned(t *testing.T) {
 			}
 			assert.Equal(t, []string{"orders->catalog"}, w.names(), "two replicas, one edge")
 			e, _ := w.record("orders", w.client(address("10.0.0.7", 8081), call.OK))
-			assert.Equal(t, call.NodeService, e.Kind)
-			assert.Equal(t, 2, w.aliases)
+			assert.Equal(t, call.NodeService, e.Callee.Kind)
+			assert.Equal(t, 2, w.aliasCount)
 			assert.EqualValues(t, 12, w.total(e).Calls, "eleven buckets, one call each, and this one")
 			other, _ := w.record("gateway", w.client(address("10.0.0.7", 8080), call.OK))
 			assert.Equal(t, "gateway->10.0.0.7:8080", other.Name(), "what one caller means by an address another need not")
@@ -46,8 +45,7 @@ func TestClientWinsAndAddressIsLearned(t *testing.T) {
 
 // An address behind which several services answer stays an address.
 func TestAddressOfSeveralServices(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	for i := range 20 {
 		c := w.client(address("ingress", 80), call.OK)
 		s := w.server(c)
@@ -56,21 +54,19 @@ func TestAddressOfSeveralServices(t *testing.T) {
 	}
 	e, _ := w.record("app", w.client(address("ingress", 80), call.OK))
 	assert.Equal(t, "app->ingress", e.Name())
-	assert.Zero(t, w.aliases)
+	assert.Zero(t, w.aliasCount)
 }
 
 // What was seen under the address is not lost, nor is an open breaker.
 func TestRenameKeepsStateAndMerges(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	for range 100 {
 		w.at(w.now + second/20)
 		w.record("orders", w.client(address("10.0.0.7", 1), call.Fail))
 	}
 	require.Equal(t, []string{"orders->10.0.0.7:1 open failure_rate"}, w.events)
-	named := call.Peer{Kind: call.NodeService, Name: "catalog"}
 	for range 10 {
-		w.record("orders", w.client(named, call.OK))
+		w.record("orders", w.client(named("catalog"), call.OK))
 	}
 	c := w.client(address("10.0.0.7", 1), call.Fail)
 	w.record("catalog", w.server(c))
@@ -78,17 +74,18 @@ func TestRenameKeepsStateAndMerges(t *testing.T) {
 	assert.Equal(t, "orders->catalog", e.Name())
 	assert.Equal(t, []string{"orders->catalog"}, w.names())
 	assert.Equal(t, circuit.Open, e.Breaker.State())
-	assert.Equal(t, circuit.FailureRate, e.Past.Cause.Reason)
+	assert.Equal(t, circuit.FailureRate, e.Hot.Cause.Reason)
 	assert.EqualValues(t, 111, w.total(e).Calls)
 	assert.Equal(t, []*Edge{e}, w.Active())
-	w.at(w.now + 6*second)
-	assert.Contains(t, w.events, "orders->catalog half_open open_elapsed")
+	assert.Equal(t, 1, w.open)
+	w.run(25*second, func(int) { w.record("orders", w.client(named("catalog"), call.OK)) })
+	assert.Contains(t, w.events, "orders->catalog closed recovered")
+	assert.Zero(t, w.open)
 }
 
 // H16 and the second witness: a service whose callers send no spans is its own witness, after a window.
 func TestServerOnly(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	orphan := func() (*Edge, Result) {
 		c := w.client(call.Peer{}, call.Fail) // its own span is never sent
 		return w.record("catalog", w.server(c))
@@ -100,7 +97,7 @@ func TestServerOnly(t *testing.T) {
 	assert.Equal(t, Counted, got)
 	assert.Equal(t, "unknown->catalog", e.Name())
 
-	w.record("orders", w.client(call.Peer{Kind: call.NodeService, Name: "catalog"}, call.OK))
+	w.record("orders", w.client(named("catalog"), call.OK))
 	_, got = orphan()
 	assert.Equal(t, NotACall, got, "a caller is a better witness")
 	w.at(w.now + 601*second)
@@ -121,20 +118,19 @@ func TestServerOnlyOpensByRateAlone(t *testing.T) {
 		"all fail, caller unknown":        {1, false, "unknown->catalog open failure_rate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(testSettings())
-			w.at(60 * second)
+			w := warm(testSettings())
 			w.by("catalog")
 			w.at(72 * second)
 			for i := range 200 {
 				w.at(w.now + second/20)
-				c := w.client(call.Peer{Kind: call.NodeService, Name: "catalog"}, call.OK)
+				c := w.client(named("catalog"), call.OK)
 				if i%tt.each == 0 {
 					c.Outcome, c.Start = call.Fail, c.End-2*second
 				}
 				if tt.known {
 					w.record("orders", c)
 				} else {
-					w.record("catalog", w.server(c))
+					w.charge("catalog", w.server(c))
 				}
 			}
 			if tt.want == "" {
@@ -149,23 +145,20 @@ func TestServerOnlyOpensByRateAlone(t *testing.T) {
 // A service that fails because what it calls does: the breaker behind it opens, the one before it does not. When
 // the one behind has healed and the service fails by itself, it does.
 func TestDoorStaysOpenToThoseWhoBreakBehindIt(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	w.by("catalog")
 	run := func(until int64, behind, door call.Outcome) {
 		for w.now < until {
 			w.at(w.now + second/20)
 			w.record("catalog", w.client(shopDB, behind))
-			w.record("catalog", w.server(w.client(call.Peer{}, door)))
+			w.charge("catalog", w.server(w.client(call.Peer{}, door)))
 		}
 	}
 	run(80*second, call.OK, call.OK)
 	run(90*second, call.Fail, call.Fail)
 	run(120*second, call.OK, call.OK)
-	require.NotEmpty(t, w.events)
-	for _, e := range w.events {
-		assert.Contains(t, e, "catalog->postgresql/shop")
-	}
+	assert.NotEmpty(t, w.of("catalog->postgresql/shop open"))
+	assert.Empty(t, w.of("unknown->catalog open"))
 	run(130*second, call.OK, call.Fail)
 	assert.Contains(t, w.events, "unknown->catalog open fast_failure_rate")
 }
@@ -173,8 +166,7 @@ func TestDoorStaysOpenToThoseWhoBreakBehindIt(t *testing.T) {
 // At rates far beyond what is remembered, few spans still meet their other side. They are enough: the address gets
 // its name, and the callee is not taken for one whose callers are silent.
 func TestOneInManyPairsIsEnough(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	var late []call.Call
 	for i := range 100_000 {
 		if i%100 == 0 {
@@ -192,11 +184,10 @@ func TestOneInManyPairsIsEnough(t *testing.T) {
 
 // A caller may know a service by another name than its own: its spans are the better witness all the same.
 func TestOtherName(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	w.record("catalog", w.server(w.client(call.Peer{}, call.OK)))
 	w.at(75 * second)
-	c := w.client(call.Peer{Kind: call.NodeService, Name: "Catalogue"}, call.OK)
+	c := w.client(named("Catalogue"), call.OK)
 	w.record("catalog", w.server(c)) // comes first, and is counted
 	w.record("orders", c)
 	_, got := w.record("catalog", w.server(w.client(call.Peer{}, call.OK)))
@@ -205,21 +196,20 @@ func TestOtherName(t *testing.T) {
 
 // When both the edge by address and the one by name have opened, the one by name goes on.
 func TestRenameOntoAnOpenEdge(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
-	named := call.Peer{Kind: call.NodeService, Name: "catalog"}
+	w := warm(testSettings())
 	for i := range 200 {
 		w.at(w.now + second/20)
-		w.record("orders", w.client(named, call.Fail))
+		w.record("orders", w.client(named("catalog"), call.Fail))
 		if i >= 60 {
 			w.record("orders", w.client(address("10.0.0.7", 1), call.Fail))
 		}
 	}
-	kept := w.order[0].Past.Last
+	kept := w.order[0].Hot.Last
 	c := w.client(address("10.0.0.7", 1), call.Fail)
 	w.record("catalog", w.server(c))
 	e, _ := w.record("orders", c)
 	assert.Equal(t, "orders->catalog", e.Name())
-	assert.Equal(t, kept, e.Past.Last)
+	assert.Equal(t, kept, e.Hot.Last)
 	assert.Len(t, w.Active(), 1)
+	assert.Equal(t, 1, w.open, "one breaker is open, where there were two")
 }

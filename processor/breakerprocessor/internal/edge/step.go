@@ -22,7 +22,7 @@ const (
 // Step lets every breaker decide at time now, in event time, and tells of what happened. now must not go
 // back, except by Move.
 func (t *Table) Step(now int64, tell func(Event)) {
-	t.lookAtEntries(now)
+	t.lookAtEntries()
 	for _, e := range t.active {
 		t.decide(e, now, tell)
 		t.judge(e, now, tell)
@@ -51,8 +51,8 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 	if state == circuit.Closed {
 		why := e.Breaker.Would(now, &r)
 		if why == circuit.NoReason {
-			if h.Withheld != NotWithheld && now-h.wouldAt > t.span {
-				h.Withheld = NotWithheld
+			if h.dirty = h.Withheld != NotWithheld; h.dirty && now-h.wouldAt > t.span {
+				h.Withheld, h.dirty = NotWithheld, false
 			}
 			return
 		}

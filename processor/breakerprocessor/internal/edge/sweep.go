@@ -13,7 +13,7 @@ func (t *Table) lookAround(n int, now int64, tell func(Event)) {
 			t.hand = 0
 		}
 		e := t.order[t.hand]
-		if !e.active && e.Breaker.State() == circuit.Closed && t.head-e.lastSeen > t.set.Idle {
+		if t.head-e.lastSeen > t.set.Idle && (!e.active && e.Breaker.State() == circuit.Closed || !e.decides()) {
 			t.remove(e)
 			continue
 		}

@@ -73,11 +73,10 @@ type Table struct {
 	nodes   map[uint64]*Node
 	hand    int     // where the look around goes on
 	active  []*Edge // those not closed, or with failures lately
-	forced  int     // how many are in a state set by hand
 	open    int     // how many breakers are open or half open, by their own decision
 
-	operations map[uint64]int      // edges by operation between two nodes, by the key that their edge would have; nil: no rule asks for any
-	aliases    map[uint64][]uint64 // by edge key: further keys in edges, those it had by an address
+	operations map[uint64]int     // edges by operation between two nodes, by the key that their edge would have; nil: no rule asks for any
+	aliases    map[uint64][]alias // by edge key: further keys in edges, those it had by an address
 	aliasCount int
 	mixed      map[uint64]struct{} // such keys that stand for several services
 	recent     recent
@@ -88,6 +87,7 @@ type Table struct {
 	entries    window.Ring[entries, *entries]
 	queues     map[uint32]*queue // by edge handle
 	// What comes by was nothing but failures so far; a healthy share of requests was seen.
+	first                    entries // the last few
 	onlyFailures, sawHealthy bool
 
 	// AliasesFull counts the names that could not be learned for want of place, OperationsFull the calls that
@@ -99,7 +99,7 @@ type Table struct {
 func NewTable(set Settings) *Table {
 	t := &Table{
 		set: set, crowd: crowd(set.Circuit), span: int64(set.Buckets) * set.Bucket,
-		edges: make(map[uint64]*Edge), nodes: make(map[uint64]*Node), aliases: make(map[uint64][]uint64),
+		edges: make(map[uint64]*Edge), nodes: make(map[uint64]*Node), aliases: make(map[uint64][]alias),
 		mixed: make(map[uint64]struct{}), queues: make(map[uint32]*queue), recent: newRecent(),
 		entries: window.NewRing[entries](set.Buckets+1, set.Bucket),
 	}

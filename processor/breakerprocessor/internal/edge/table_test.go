@@ -6,7 +6,6 @@ package edge
 import (
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,81 +16,11 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
-const second = int64(1e9)
-
-func testSettings() Settings {
-	return Settings{
-		Circuit: &circuit.Config{
-			Window: 10 * second, FailureRatio: 0.5, MinimumCalls: 5, Confidence: 3.09, FailureFloor: 0.25,
-			FastWindow: 2 * second, FastRatio: 0.9, FastCalls: 20, LoadConfidence: 5, LoadCalls: 50, CloseRatio: 0.1, ProbeCalls: 10,
-			OpenDuration: 5 * second, MaxOpenDuration: 300 * second,
-		},
-		Buckets: 10, Bucket: second, MaxEdges: 100, Idle: 600 * second,
-	}
-}
-
-// world feeds a table as the engine does.
-type world struct {
-	*Table
-	now    int64
-	spans  uint64
-	events []string
-}
-
-func newWorld(s Settings) *world { return &world{Table: NewTable(s), spans: 1} }
-
-func service(name string) *call.Resource { return &call.Resource{Service: name} }
-
-func address(host string, port int32) call.Peer {
-	return call.Peer{Kind: call.NodeExternal, Address: host, Port: port}
-}
-
-var shopDB = call.Peer{Kind: call.NodeDatabase, System: "postgresql", Name: "shop"}
-
-// at moves the head, and lets the breakers decide every quarter of a second on the way.
-func (w *world) at(now int64) {
-	for ; w.now < now; w.now += second / 4 {
-		w.Advance(w.now)
-		w.Step(w.now, func(e *Edge, tr circuit.Transition) {
-			w.events = append(w.events, fmt.Sprintf("%s %s %s", e.Name(), tr.To, tr.Reason))
-		})
-	}
-	w.now = now
-	w.Advance(now)
-}
-
-// client makes a caller's span that ends now.
-func (w *world) client(peer call.Peer, outcome call.Outcome) call.Call {
-	w.spans++
-	return call.Call{TraceID: [16]byte{1}, SpanID: w.spans, Start: w.now - second/100, End: w.now,
-		Role: call.RoleClient, Peer: peer, Outcome: outcome, Weight: 1}
-}
-
-// server makes the span of the one who answers c.
-func (w *world) server(c call.Call) call.Call {
-	w.spans++
-	return call.Call{TraceID: c.TraceID, SpanID: w.spans, ParentID: c.SpanID, Start: c.Start, End: c.End,
-		Role: call.RoleServer, Outcome: c.Outcome, Weight: 1}
-}
-
-func (w *world) by(name string) *Service { return w.Service(service(name).Key(), service(name)) }
-
-func (w *world) record(by string, c call.Call) (*Edge, Result) { return w.Record(&c, w.by(by), c.End) }
-
-func (w *world) names() (out []string) {
-	for _, e := range w.order {
-		out = append(out, e.Name())
-	}
-	return out
-}
-
-func (w *world) total(e *Edge) circuit.Sums { return e.Sums(0, 1<<62) }
-
 func TestWhatCounts(t *testing.T) {
-	queue := call.Peer{Kind: call.NodeMessaging, System: "kafka", Name: "orders"}
+	kafka := call.Peer{Kind: call.NodeMessaging, System: "kafka", Name: "orders"}
 	op := func(role call.Role, verb string) func(*call.Call) {
 		return func(c *call.Call) {
-			c.Role, c.Protocol, c.Peer, c.Operation.Verb = role, call.ProtocolMessaging, queue, verb
+			c.Role, c.Protocol, c.Peer, c.Operation.Verb = role, call.ProtocolMessaging, kafka, verb
 		}
 	}
 	tests := map[string]struct {
@@ -103,6 +32,7 @@ func TestWhatCounts(t *testing.T) {
 		"failed":           {func(c *call.Call) { c.Outcome = call.Fail }, Counted, "orders->postgresql/shop"},
 		"throttled":        {func(c *call.Call) { c.Outcome = call.Throttled }, Counted, "orders->postgresql/shop"},
 		"address":          {func(c *call.Call) { c.Peer = address("catalog", 8080) }, Counted, "orders->catalog:8080"},
+		"service":          {func(c *call.Call) { c.Peer = named("catalog") }, Counted, "orders->catalog"},
 		"publish":          {op(call.RoleProducer, "publish"), Counted, "orders->kafka/orders"},
 		"send as client":   {op(call.RoleClient, "send"), Counted, "orders->kafka/orders"},
 		"receive":          {op(call.RoleClient, "receive"), NotACall, ""},
@@ -113,15 +43,15 @@ func TestWhatCounts(t *testing.T) {
 		"no peer":          {func(c *call.Call) { c.Peer = call.Peer{} }, NoPeer, ""},
 		"late":             {func(c *call.Call) { c.End -= 10 * second }, Late, "orders->postgresql/shop"},
 		"late, in window":  {func(c *call.Call) { c.End -= 9 * second }, Counted, "orders->postgresql/shop"},
-		"called by nobody": {func(c *call.Call) { c.Role = call.RoleServer }, Counted, "unknown->orders"},
+		"called by nobody": {func(c *call.Call) { c.Role, c.ParentID = call.RoleServer, 0 }, Counted, "unknown->orders"},
+		"called by whom?":  {func(c *call.Call) { c.Role = call.RoleServer }, NotACall, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(testSettings())
-			w.at(60 * second)
+			w := warm(testSettings())
 			c := w.client(shopDB, call.OK)
 			tt.change(&c)
-			e, got := w.record("orders", c)
+			e, fault, got := w.Record(&c, w.by("orders"), nil, c.End)
 			assert.Equal(t, tt.want, got)
 			if tt.edge == "" {
 				assert.Nil(t, e)
@@ -129,36 +59,74 @@ func TestWhatCounts(t *testing.T) {
 			}
 			require.NotNil(t, e)
 			assert.Equal(t, tt.edge, e.Name())
-			bad := uint32(0)
-			if c.Outcome.Bad() {
-				bad = 1
-				assert.Equal(t, c.SpanID, e.BadSpan)
-			}
-			if got == Counted {
-				assert.Equal(t, uint32(1), w.total(e).Calls)
-				assert.Equal(t, bad, w.total(e).Bad)
-				assert.Equal(t, tt.edge == "orders->postgresql/shop", e.Sums(c.End, c.End+1).Calls == 1 && e.Caller == "orders" && e.Kind == call.NodeDatabase, "in its own second")
-			} else {
+			if got != Counted {
 				assert.Zero(t, w.total(e))
+				return
 			}
+			s := e.Sums(c.End, c.End+1)
+			assert.EqualValues(t, 1, s.Calls, "in its own second")
+			assert.Equal(t, s, w.total(e))
+			assert.Equal(t, c.Outcome.Bad(), e.Hot != nil)
+			if c.Outcome.Bad() {
+				assert.Equal(t, Charged, fault)
+				assert.EqualValues(t, 1, s.Bad)
+				assert.Equal(t, c.Outcome == call.Throttled, s.Throttled == 1)
+				assert.Equal(t, c.SpanID, e.Hot.BadSpan)
+				assert.Equal(t, c.TraceID, e.Hot.BadTrace)
+				assert.Equal(t, []*Edge{e}, w.Active())
+			} else {
+				assert.Equal(t, NoFault, fault)
+				assert.Zero(t, s.Bad)
+			}
+		})
+	}
+}
+
+// Where the callee sends spans, it is waited for what they say; not where the callee was not even reached.
+func TestFirstFault(t *testing.T) {
+	for name, tt := range map[string]struct {
+		peer   call.Peer
+		reason call.Reason
+		speaks bool
+		want   Fault
+	}{
+		"speaks":           {named("catalog"), call.ReasonError, true, Pending},
+		"speaks, timeout":  {named("catalog"), call.ReasonTimeout, true, Pending},
+		"not reached":      {named("catalog"), call.ReasonUnreachable, true, Charged},
+		"sends no spans":   {named("catalog"), call.ReasonError, false, Charged},
+		"is no service":    {shopDB, call.ReasonError, true, Charged},
+		"is not known yet": {address("catalog", 80), call.ReasonError, true, Charged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := warm(testSettings())
+			w.by("catalog")
+			if tt.speaks {
+				w.record("catalog", w.server(w.client(named("catalog"), call.OK)))
+			}
+			c := w.client(tt.peer, call.Fail)
+			c.Reason = tt.reason
+			_, fault, _ := w.Record(&c, w.by("orders"), nil, c.End)
+			assert.Equal(t, tt.want, fault)
+			w.at(w.now + 601*second)
+			c = w.client(tt.peer, call.Fail)
+			_, fault, _ = w.Record(&c, w.by("orders"), nil, c.End)
+			assert.Equal(t, Charged, fault, "it has been silent for long")
 		})
 	}
 }
 
 // H14: exporter retries and double pipelines deliver twice.
 func TestSameSpanTwiceCountsOnce(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
+	w := warm(testSettings())
 	c := w.client(shopDB, call.Fail)
 	e, _ := w.record("orders", c)
 	_, again := w.record("orders", c)
 	assert.Equal(t, Duplicate, again)
-	assert.Equal(t, uint32(1), w.total(e).Calls)
+	assert.EqualValues(t, 1, w.total(e).Calls)
 	c.TraceID[0]++
 	_, other := w.record("orders", c)
 	assert.Equal(t, Counted, other, "the same span id in another trace")
-	s := w.client(call.Peer{}, call.OK)
-	s.Role = call.RoleServer
+	s := w.root(call.OK)
 	_, first := w.record("orders", s)
 	_, again = w.record("orders", s)
 	assert.Equal(t, []Result{Counted, Duplicate}, []Result{first, again})
@@ -169,65 +137,38 @@ func TestSameSpanTwiceCountsOnce(t *testing.T) {
 	assert.Equal(t, Counted, shared, "both sides of a call may have one id")
 }
 
-func TestOutageOpensAndHeals(t *testing.T) {
-	w := newWorld(testSettings())
-	run := func(until int64, outcome call.Outcome) {
-		for w.now < until {
-			w.at(w.now + second/20)
-			w.record("orders", w.client(shopDB, outcome))
-			w.record("gateway", w.client(address("orders", 80), call.OK))
-		}
-	}
-	run(60*second, call.OK)
-	assert.Empty(t, w.Active(), "nothing to look at in a healthy world")
-	run(75*second, call.Fail)
-	run(100*second, call.OK)
-	assert.Equal(t, []string{
-		"orders->postgresql/shop open fast_failure_rate",
-		"orders->postgresql/shop half_open open_elapsed",
-		"orders->postgresql/shop open still_failing",
-		"orders->postgresql/shop half_open open_elapsed",
-		"orders->postgresql/shop closed recovered",
-	}, w.events)
-	assert.Empty(t, w.Active())
+// A call that began before what the breaker verifies tells of the past, however late it ends.
+func TestStale(t *testing.T) {
+	w := warm(testSettings())
+	w.run(10*second, func(int) { w.record("orders", w.client(shopDB, call.Fail)) })
+	w.run(60*second, func(int) { w.record("orders", w.client(shopDB, call.OK)) })
+	e := w.order[0]
+	require.Equal(t, circuit.Closed, e.Breaker.State())
+	before := w.total(e)
+	c := w.client(shopDB, call.Fail)
+	c.Start = 65 * second
+	_, got := w.record("orders", c)
+	assert.Equal(t, Stale, got)
+	assert.Equal(t, before, w.total(e))
 }
 
 // H26: after a start the breakers are mute until a whole window was seen.
 func TestWarmUp(t *testing.T) {
-	w := newWorld(testSettings())
-	w.now = 1000 * second
-	for w.now < 1010*second {
-		require.True(t, w.begun == false || w.Warming())
+	w := &world{Table: NewTable(testSettings()), spans: 1, now: 1000 * second, next: 1000 * second}
+	for w.now < 1010*second-tick {
 		require.Empty(t, w.events)
 		w.at(w.now + second/20)
+		require.True(t, w.Warming())
 		w.record("orders", w.client(shopDB, call.Fail))
 	}
 	w.at(w.now + second)
 	assert.False(t, w.Warming())
-	assert.Len(t, w.events, 1)
-}
-
-// H30: idle edges go when they are closed; one that waits for calls is forgotten, and told so, before it goes.
-func TestIdleEviction(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
-	for range 100 {
-		w.at(w.now + second/20)
-		w.record("orders", w.client(shopDB, call.Fail))
-	}
-	w.record("orders", w.client(address("quiet", 80), call.OK))
-	w.at(w.now + 599*second)
-	assert.Equal(t, []string{"orders->postgresql/shop", "orders->quiet"}, w.names())
-	w.at(w.now + 100*second)
-	assert.Empty(t, w.names())
-	assert.Equal(t, "orders->postgresql/shop closed forgotten", w.events[len(w.events)-1])
-	assert.Empty(t, w.edges)
+	assert.Len(t, w.of("open"), 1)
 }
 
 func TestBounded(t *testing.T) {
 	s := testSettings()
-	w := newWorld(s)
-	w.at(60 * second)
+	w := warm(s)
 	full := 0
 	for i := range 20_000 {
 		c := w.client(address("host-"+fmt.Sprint(i), 80), call.Fail)
@@ -241,70 +182,50 @@ func TestBounded(t *testing.T) {
 	assert.LessOrEqual(t, w.Len(), s.MaxEdges)
 	assert.LessOrEqual(t, len(w.edges), 2*s.MaxEdges)
 	assert.LessOrEqual(t, len(w.mixed), s.MaxEdges)
+	assert.LessOrEqual(t, len(w.nodes), 2*s.MaxEdges)
+	assert.LessOrEqual(t, len(w.handles.edges), s.MaxEdges)
 	assert.Greater(t, full, 19_000)
 	w.at(w.now + 1300*second)
 	w.record("orders", w.client(shopDB, call.OK))
 	assert.Contains(t, w.names(), "orders->postgresql/shop", "there is room again when the storm is over")
+	w.at(w.now + 1300*second)
+	assert.Empty(t, w.nodes)
+	assert.Empty(t, w.edges)
+	assert.Empty(t, w.aliases)
+	assert.Zero(t, w.aliasCount)
+}
+
+// One that is idle goes at once when a new one needs its place.
+func TestRoomIsMadeOfIdleEdges(t *testing.T) {
+	s := testSettings()
+	s.MaxEdges = 1
+	w := warm(s)
+	w.record("orders", w.client(address("old", 80), call.OK))
+	w.head += s.Idle + second
+	w.now = w.head
+	_, r := w.record("orders", w.client(address("new", 80), call.OK))
+	assert.Equal(t, Counted, r)
+	assert.Equal(t, []string{"orders->new"}, w.names())
 }
 
 func TestMove(t *testing.T) {
 	w := newWorld(testSettings())
 	w.at(3600 * second)
-	for range 100 {
-		w.at(w.now + second/20)
-		w.record("orders", w.client(shopDB, call.Fail))
-	}
-	require.Len(t, w.events, 1)
-	from := w.now
-	w.now = 60 * second
-	w.Move(w.now, w.now-from)
+	w.run(5*second, func(int) { w.record("orders", w.client(shopDB, call.Fail)) })
+	require.Len(t, w.of("open"), 1)
+	w.move(60 * second)
 	e := w.order[0]
 	assert.Zero(t, w.total(e), "the windows begin anew")
-	for range 500 {
-		w.at(w.now + second/20)
-		w.record("orders", w.client(shopDB, call.OK))
-	}
+	w.run(30*second, func(int) { w.record("orders", w.client(shopDB, call.OK)) })
 	assert.Equal(t, circuit.Closed, e.Breaker.State(), "not stuck for an hour")
-}
-
-// The same calls in any order, within the window and between two decisions, give the same sums.
-func TestOrderIndependence(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		base := newWorld(testSettings())
-		base.at(60 * second)
-		n := rapid.IntRange(1, 60).Draw(t, "calls")
-		calls := make([]call.Call, n)
-		for i := range calls {
-			calls[i] = base.client(shopDB, call.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
-			calls[i].End -= rapid.Int64Range(0, 9*second).Draw(t, "age")
-			calls[i].Weight = float64(rapid.IntRange(1, 9).Draw(t, "weight"))
-		}
-		sums := func(in []call.Call) (out []circuit.Sums) {
-			w := newWorld(testSettings())
-			w.at(60 * second)
-			var e *Edge
-			for _, c := range in {
-				e, _ = w.record("orders", c)
-			}
-			for s := int64(49); s < 62; s++ {
-				out = append(out, e.Sums(s*second, (s+1)*second))
-			}
-			return out
-		}
-		want := sums(calls)
-		shuffled := rapid.Permutation(calls).Draw(t, "order")
-		require.Equal(t, want, sums(shuffled))
-	})
-}
-
-func TestMovedEdgesStillGoWhenIdle(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(36000 * second)
-	w.record("orders", w.client(shopDB, call.OK))
-	w.now = 60 * second
-	w.Move(w.now, w.now-36000*second)
 	w.at(w.now + 700*second)
-	assert.Empty(t, w.names())
+	assert.Empty(t, w.names(), "moved edges still go when idle")
+}
+
+func (w *world) move(to int64) {
+	from := w.now
+	w.now, w.next = to, to-to%tick+tick
+	w.Move(to, to-from)
 }
 
 // Whatever comes, in whatever order: bounds hold, the indexes agree with each other, and nothing panics.
@@ -312,6 +233,7 @@ func TestTableInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := testSettings()
 		s.MaxEdges, s.Idle = 5, 3*second
+		s.Rules = []Rule{{Caller: "c", ByOperation: true}, {Caller: "b", Callee: "h:3", State: circuit.ForcedOpen}, {Callee: "h:2", State: circuit.Disabled}}
 		w := newWorld(s)
 		w.at(second)
 		var sent []call.Call
@@ -319,90 +241,113 @@ func TestTableInvariants(t *testing.T) {
 			by := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "by")
 			switch rapid.IntRange(0, 9).Draw(t, "do") {
 			case 0:
-				w.at(w.now + rapid.Int64Range(0, 8).Draw(t, "quarters")*second/4)
+				w.at(w.now + rapid.Int64Range(0, 8).Draw(t, "quarters")*tick)
 			case 1:
 				if len(sent) > 0 {
 					w.record(by, w.server(rapid.SampledFrom(sent).Draw(t, "answer")))
 				}
 			case 2:
-				d := rapid.Int64Range(-100*second, 100*second).Draw(t, "move")
-				w.now += d
-				w.Move(w.now, d)
+				w.move(w.now + rapid.Int64Range(-100*second, 100*second).Draw(t, "move"))
+			case 3:
+				if len(sent) > 0 {
+					c := w.root(call.OK)
+					c.Role, c.Links = call.RoleConsumer, []call.Link{{TraceID: [16]byte{1}, SpanID: rapid.SampledFrom(sent).Draw(t, "sent").SpanID}}
+					w.record(by, c)
+				}
+			case 4:
+				e := w.Edge(uint32(rapid.IntRange(0, 6).Draw(t, "handle")))
+				if e != nil {
+					f := rapid.SampledFrom([]Fault{NoFault, Pending, Charged, Deeper})
+					w.Settle(e, Failed{Start: w.now - second, End: w.now, Weight: 16}, f.Draw(t, "from"), f.Draw(t, "to"))
+				}
 			default:
 				peer := address("h", int32(rapid.IntRange(1, 6).Draw(t, "port")))
 				if rapid.Bool().Draw(t, "named") {
-					peer = call.Peer{Kind: call.NodeService, Name: by}
+					peer = named(by)
 				}
 				c := w.client(peer, call.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
+				c.Operation.Verb = fmt.Sprint(rapid.IntRange(0, 5).Draw(t, "operation"))
 				sent = append(sent, c)
 				if rapid.Bool().Draw(t, "answered first") {
 					w.record(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "by whom"), w.server(c))
 				}
 				w.record(by, c)
 			}
-			require.LessOrEqual(t, w.Len(), s.MaxEdges)
-			aliases := 0
-			for i, e := range w.order {
-				require.Equal(t, i, e.place)
-				require.Same(t, e, w.edges[e.key])
-				aliases += len(e.aliases)
-				for _, k := range e.aliases {
-					require.Same(t, e, w.edges[k])
-				}
-				require.True(t, e.active || e.Breaker.State() == circuit.Closed)
-			}
-			require.Equal(t, aliases, w.aliases)
-			require.Len(t, w.edges, w.Len()+aliases)
-			for _, e := range w.active {
-				require.True(t, e.active)
-				require.GreaterOrEqual(t, e.place, 0)
-			}
+			consistent(t, w)
 		}
 	})
 }
 
-func TestHotPathAllocatesNothing(t *testing.T) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
-	by := w.by("orders")
-	c := w.client(shopDB, call.OK)
-	w.Record(&c, by, w.now)
-	assert.Zero(t, testing.AllocsPerRun(2000, func() {
-		c.SpanID++
-		w.Record(&c, by, w.now)
-	}))
+func consistent(t *rapid.T, w *world) {
+	require.LessOrEqual(t, w.Len(), w.set.MaxEdges)
+	aliases, handles, refs, open := 0, w.Len(), map[*Node]int32{}, 0
+	for i, e := range w.order {
+		require.EqualValues(t, i, e.place)
+		require.Same(t, e, w.edges[e.key])
+		require.Same(t, e, w.Edge(e.Handle()))
+		for _, a := range w.aliases[e.key] {
+			require.Same(t, e, w.edges[a.key])
+			if a.handle != 0 {
+				require.Same(t, e, w.Edge(a.handle))
+				handles++
+			}
+			aliases++
+		}
+		refs[e.Caller]++
+		refs[e.Callee]++
+		require.True(t, e.active || e.Breaker.State() == circuit.Closed)
+		require.Equal(t, e.active, e.Hot != nil)
+		if s := e.Breaker.State(); s == circuit.Open || s == circuit.HalfOpen {
+			open++
+		}
+		want := circuit.Closed
+		if e.rule != nil {
+			want = e.rule.State
+		}
+		require.Equal(t, want == circuit.ForcedOpen, e.Breaker.State() == circuit.ForcedOpen, e.Name())
+		require.Equal(t, want == circuit.Disabled, e.Breaker.State() == circuit.Disabled, e.Name())
+	}
+	require.Equal(t, open, w.open)
+	require.Equal(t, len(w.handles.edges), handles+len(w.handles.free))
+	require.Equal(t, aliases, w.aliasCount)
+	require.Len(t, w.edges, w.Len()+aliases)
+	require.Len(t, w.nodes, len(refs))
+	for n, k := range refs {
+		require.Equal(t, k, n.refs)
+		require.Same(t, n, w.nodes[n.Key])
+	}
+	for _, e := range w.active {
+		require.True(t, e.active)
+		require.GreaterOrEqual(t, e.place, int32(0))
+	}
+	require.LessOrEqual(t, len(w.queues), w.set.MaxEdges)
 }
 
-func TestBytesAnEdge(t *testing.T) {
-	const n = 10_000
-	s := testSettings()
-	s.MaxEdges = n
-	w := newWorld(s)
-	w.at(60 * second)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for i := range n {
-		w.record("orders", w.client(address(fmt.Sprint("host-", i), 80), call.OK))
+func TestHotPathAllocatesNothing(t *testing.T) {
+	for name, outcome := range map[string]call.Outcome{"well": call.OK, "failing": call.Fail} {
+		t.Run(name, func(t *testing.T) {
+			w := warm(testSettings())
+			by, from := w.by("orders"), w.inst("orders-1")
+			peer := named("stock")
+			peer.Instance = "10.0.0.7"
+			c := w.client(peer, outcome)
+			w.Record(&c, by, from, w.now)
+			assert.Zero(t, testing.AllocsPerRun(2000, func() {
+				c.SpanID++
+				w.Record(&c, by, from, w.now)
+			}))
+		})
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	each := float64(after.HeapAlloc-before.HeapAlloc) / n
-	t.Logf("%.0f bytes an edge at %d edges", each, w.Len())
-	assert.Equal(t, n, w.Len())
-	assert.Less(t, each, 1000.0)
-	runtime.KeepAlive(w)
 }
 
 func BenchmarkRecord(b *testing.B) {
-	w := newWorld(testSettings())
-	w.at(60 * second)
-	by := w.by("orders")
+	w := warm(testSettings())
+	by, from := w.by("orders"), w.inst("orders-1")
 	c := w.client(shopDB, call.OK)
 	b.ReportAllocs()
 	for i := range b.N {
 		binary.LittleEndian.PutUint64(c.TraceID[:], uint64(i))
 		c.SpanID++
-		w.Record(&c, by, w.now)
+		w.Record(&c, by, from, w.now)
 	}
 }

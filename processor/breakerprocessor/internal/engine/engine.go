@@ -110,12 +110,8 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	e.sources = e.sources[:0]
 	for i := range b.Resources {
 		r := &b.Resources[i]
-		name := r.Instance
-		if name == "" {
-			name = r.Host
-		}
-		clock := r.Clock()
-		e.sources = append(e.sources, source{e.table.Service(r.Key(), r), e.table.Instance(clock, name), clock})
+		s := e.table.Service(r.Key(), r)
+		e.sources = append(e.sources, source{s, e.table.Instance(s, r), r.Clock()})
 	}
 	for i := range b.Calls {
 		c := &b.Calls[i]
