@@ -39,6 +39,7 @@ type Hot struct {
 	retriedAt int64
 	badAt     int64 // event time of the newest failure
 	wouldAt   int64 // when a rule last wanted to open
+	since     int64 // when the first failure came
 	named     bool  // calls themselves say which of the callee's instances they are for
 	dirty     bool  // something new came since the breaker was last asked
 }
@@ -52,6 +53,7 @@ func newHot(t *Table) *Hot {
 		callers:   instance.NewSketch(maxInstances, t.set.Circuit.FastWindow),
 		callees:   instance.NewSketch(maxInstances, half),
 		badAt:     t.head,
+		since:     t.head,
 		wouldAt:   never,
 		retriedAt: never,
 	}
@@ -65,6 +67,7 @@ func (h *Hot) move(d int64) {
 	h.storm.Move(d)
 	h.toldTo += d
 	h.badAt += d
+	h.since += d
 	h.wouldAt, h.retriedAt = never, never
 }
 

@@ -54,6 +54,13 @@ func (t *Table) Consumed(c *call.Call, at int64) {
 	}
 }
 
+func (q *queue) move(d int64) {
+	if q != nil {
+		q.recent.Reset()
+		q.folded += d
+	}
+}
+
 func (t *Table) waited(trace [16]byte, span uint64, until, at int64) bool {
 	sent := t.recent.sent(trace, span)
 	if sent == nil || sent.edge == nil || sent.edge.place < 0 {

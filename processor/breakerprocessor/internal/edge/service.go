@@ -130,6 +130,7 @@ func (s *Service) move(d int64) {
 		}
 	}
 	s.received.Reset()
+	s.usual.folded += d
 }
 
 // onlyWitness says that nobody but the service itself tells of the calls to it: not for as long as an idle edge

@@ -57,6 +57,10 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 			return
 		}
 		h.wouldAt = now
+		if t.oneSided(e, now) {
+			h.dirty = true
+			return
+		}
 		if w := t.withhold(e, why, now); w != NotWithheld {
 			h.dirty = true // what holds it back may go without a further failure
 			if w != h.Withheld {
@@ -130,6 +134,12 @@ func (t *Table) withhold(e *Edge, why circuit.Reason, now int64) Withheld {
 		return Capped
 	}
 	return NotWithheld
+}
+
+// oneSided says that one of the caller's instances alone was heard since the edge has failures, and that others may be
+// about to tell: each exports its spans when it is due.
+func (t *Table) oneSided(e *Edge, now int64) bool {
+	return now-e.Hot.since < t.lag.wait && len(e.Hot.callers.Hosts(now)) == 1
 }
 
 // side says whether the failures are those of few instances, of the caller or of the callee, while others are well.

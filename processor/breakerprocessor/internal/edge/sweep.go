@@ -37,6 +37,9 @@ func (t *Table) fold(e *Edge, now int64) {
 		return
 	}
 	s := e.Sums(now-t.span, now)
+	if cfg := e.Breaker.Config(); cfg.SlowRatio > 0 && s.SlowRatio() >= cfg.SlowRatio/2 {
+		return // on the way to be one
+	}
 	e.usual.fold(&s, t.span)
 	e.usual.settle(t.set.SlowFloor, t.set.SlowFactor)
 }

@@ -153,7 +153,9 @@ func (t *Table) Move(head, d int64) {
 		if e.Hot != nil {
 			e.Hot.move(d)
 		}
+		t.queues[e.handle].move(d)
 	}
+	t.lag.fadeAt += d
 	for _, s := range t.services {
 		if s != nil {
 			s.move(d)

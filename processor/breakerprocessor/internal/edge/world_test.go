@@ -136,7 +136,9 @@ func (w *world) root(outcome call.Outcome) call.Call {
 
 func (w *world) by(name string) *Service { return w.Service(service(name).Key(), service(name)) }
 
-func (w *world) inst(name string) *Instance { return w.Instance(w.by("orders"), &call.Resource{Instance: name}) }
+func (w *world) inst(name string) *Instance {
+	return w.Instance(w.by("orders"), &call.Resource{Instance: name})
+}
 
 func (w *world) record(by string, c call.Call) (*Edge, Result) {
 	e, _, r := w.Record(&c, w.by(by), nil, c.End)
