@@ -13,71 +13,58 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
-const second = int64(1e9)
+var db = Edge{Name: "orders->postgresql/shop", Caller: "orders", Callee: "postgresql/shop", Kind: "database"}
 
-var (
-	cfg  = &circuit.Config{Window: 10 * second, FastWindow: 2 * second}
-	db   = Edge{Name: "orders->postgresql/shop", Caller: "orders", Callee: "postgresql/shop", Kind: "database"}
-	bad  = circuit.Sums{Calls: 40, Bad: 38, Weight: 40, BadWeight: 38}
-	good = circuit.Sums{Calls: 1000, Bad: 1, Throttled: 1, Weight: 1000, BadWeight: 1}
-
-	opened = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FastFailureRate, At: 7, Until: 12, Evidence: bad}
-	slow   = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FailureRate, At: 7, Until: 12, Evidence: bad}
-	hangs  = circuit.Transition{From: circuit.Closed, To: circuit.Open, Reason: circuit.FailureLoad, At: 7, Until: 12,
-		Evidence: circuit.Sums{Calls: 200, Bad: 50, Weight: 200, BadWeight: 50, Busy: 1000, BadBusy: 970}}
-	elapsed  = circuit.Transition{From: circuit.Open, To: circuit.HalfOpen, Reason: circuit.OpenElapsed, At: 12}
-	reopened = circuit.Transition{From: circuit.HalfOpen, To: circuit.Open, Reason: circuit.StillFailing, At: 13, Until: 23, Evidence: bad, Attempt: 1}
-	closed   = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Recovered, At: 22, Evidence: good}
-	allWell  = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Recovered, At: 22, Evidence: circuit.Sums{Calls: 10, Weight: 10}}
-	gone     = circuit.Transition{From: circuit.HalfOpen, To: circuit.Closed, Reason: circuit.Forgotten, At: 99}
-)
-
-func TestChanges(t *testing.T) {
-	tests := map[string]struct {
-		last, cause                 circuit.Transition
-		advice, reason, why, senten string
-	}{
-		"fast":      {opened, opened, Reject, "fast_failure_rate", "fast_failure_rate", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed within 2s."},
-		"slow":      {slow, slow, Reject, "failure_rate", "failure_rate", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed within 10s."},
-		"hangs":     {hangs, hangs, Reject, "failure_load", "failure_load", "Breaker orders->postgresql/shop is open: 25 % of 200 calls failed, and these took 97 % of the time spent in calls."},
-		"half open": {elapsed, opened, Probe, "fast_failure_rate", "open_elapsed", "Breaker orders->postgresql/shop is half open: calls that start from now on are verified, after it was open because 95 % of 40 calls failed."},
-		"reopened":  {reopened, reopened, Reject, "still_failing", "still_failing", "Breaker orders->postgresql/shop is open: 95 % of 40 calls failed while it was verified."},
-		"recovered": {closed, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: <1 % of 1000 calls failed (1 throttled) while it was verified."},
-		"all well":  {allWell, opened, Allow, "recovered", "recovered", "Breaker orders->postgresql/shop is closed again: none of 10 calls failed while it was verified."},
-		"forgotten": {gone, opened, Allow, "forgotten", "forgotten", "Breaker orders->postgresql/shop is closed again: there were no calls for so long that the state meant nothing any more."},
+func TestFor(t *testing.T) {
+	for s, want := range map[circuit.State]string{
+		circuit.Closed: Allow, circuit.Open: Reject, circuit.HalfOpen: Probe, circuit.ForcedOpen: Reject, circuit.Disabled: Allow,
+	} {
+		assert.Equal(t, want, For(s), s.String())
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			c := ChangeOf(db, cfg, tt.last, tt.cause)
-			assert.Equal(t, tt.advice, c.Advice.Advice)
-			assert.Equal(t, tt.reason, c.Reason)
-			assert.Equal(t, tt.why, c.Why)
-			assert.Equal(t, tt.senten, c.Sentence())
-			assert.Equal(t, tt.last.From.String(), c.Previous)
-			assert.Equal(t, tt.last.To.String(), c.State)
-			assert.Equal(t, tt.last.At, c.Since)
-		})
+}
+
+// H23: an advice that nobody renews is none.
+func TestAdmitAt(t *testing.T) {
+	a := Advice{AdmitShare: 0.1, Expires: 1000}
+	for now, want := range map[int64]float64{0: 0.1, 999: 0.1, 1000: 0.1, 1001: 1, 1 << 62: 1} {
+		assert.InDelta(t, want, a.AdmitAt(now), 0, "%d", now)
 	}
+	var none Advice
+	assert.InDelta(t, 1, none.AdmitAt(1), 0)
 }
 
 // The JSON form is an interface: names must not change.
 func TestJSON(t *testing.T) {
-	got, err := json.Marshal(ChangeOf(db, cfg, opened, opened))
-	require.NoError(t, err)
-	assert.JSONEq(t, `{
-		"name": "orders->postgresql/shop", "caller": "orders", "callee": "postgresql/shop", "callee_kind": "database",
-		"state": "open", "advice": "reject", "reason": "fast_failure_rate", "explanation": "95 % of 40 calls failed within 2s",
-		"since_unix_nano": 7, "until_unix_nano": 12, "failure_ratio": 0.95, "calls": 40, "attempt": 0,
-		"previous_state": "closed", "why": "fast_failure_rate"}`, string(got))
-	got, err = json.Marshal(Of(db, cfg, circuit.Transition{}, circuit.Transition{}))
-	require.NoError(t, err)
-	assert.JSONEq(t, `{
-		"name": "orders->postgresql/shop", "caller": "orders", "callee": "postgresql/shop", "callee_kind": "database",
-		"state": "closed", "advice": "allow", "failure_ratio": 0, "calls": 0, "attempt": 0}`, string(got))
-}
-
-func TestPercent(t *testing.T) {
-	for ratio, want := range map[float64]string{0: "0 %", 0.001: "<1 %", 0.494: "49 %", 0.5: "50 %", 0.996: ">99 %", 1: "100 %"} {
-		assert.Equal(t, want, percent(ratio))
+	for name, tt := range map[string]struct {
+		advice Advice
+		want   string
+	}{
+		"closed": {Advice{Edge: db, State: "closed", Advice: Allow, AdmitShare: 1, Obedience: -1}, `{
+			"name": "orders->postgresql/shop", "caller": "orders", "callee": "postgresql/shop", "callee_kind": "database",
+			"state": "closed", "advice": "allow", "enforced": false, "admit_share": 1, "failure_ratio": 0, "slow_ratio": 0, "calls": 0,
+			"attempt": 0, "obedience": -1, "in_flight": 0, "retries": {"amplification": 0, "budget": 0},
+			"effects": {"propagation": 0, "fallback": false, "entries": 0, "entries_failed": 0}}`},
+		"all": {Advice{
+			Edge:  Edge{Name: "a->b GET /x", Caller: "a", Callee: "b", Kind: "service", Operation: "GET /x"},
+			State: "half_open", Advice: Probe, Reason: "failure_rate", Explanation: "half of them failed", Since: 1, Until: 2, Expires: 3,
+			AdmitShare: 0.1, FailureRatio: 0.5, SlowRatio: 0.25, Calls: 40, Attempt: 2, Obedience: 0.75, Withheld: "deeper_open",
+			Stalled: true, Backlog: true, ConcurrencyLimit: 13, InFlight: 9.5, Saturated: true, Eject: []string{"b-1"}, DegradedCallers: []string{"a-1"},
+			Retries: Retries{Amplification: 3, Storm: true, Metastable: true, Budget: 0.1, Layer: "a->b", Composition: "retry(breaker(call))"},
+			Effects: Effects{Propagation: 0.5, Fallback: true, Upstreams: []string{"gateway"}, Entries: 0.2, EntriesFailed: 0.1},
+		}, `{
+			"name": "a->b GET /x", "caller": "a", "callee": "b", "callee_kind": "service", "operation": "GET /x",
+			"state": "half_open", "advice": "probe", "enforced": false, "reason": "failure_rate", "explanation": "half of them failed",
+			"since_unix_nano": 1, "until_unix_nano": 2, "expires_unix_nano": 3, "admit_share": 0.1, "failure_ratio": 0.5, "slow_ratio": 0.25,
+			"calls": 40, "attempt": 2, "obedience": 0.75, "withheld": "deeper_open", "stalled": true, "backlog": true,
+			"concurrency_limit": 13, "in_flight": 9.5, "saturated": true, "eject": ["b-1"], "degraded_callers": ["a-1"],
+			"retries": {"amplification": 3, "storm": true, "metastable": true, "budget": 0.1, "layer": "a->b", "composition": "retry(breaker(call))"},
+			"effects": {"propagation": 0.5, "fallback": true, "upstreams": ["gateway"], "entries": 0.2, "entries_failed": 0.1}}`},
+	} {
+		got, err := json.Marshal(tt.advice)
+		require.NoError(t, err)
+		assert.JSONEq(t, tt.want, string(got), name)
+		var back Advice
+		require.NoError(t, json.Unmarshal(got, &back))
+		assert.Equal(t, tt.advice, back, name)
 	}
 }
