@@ -35,6 +35,7 @@ type breakerEngine struct {
 	mu   sync.Mutex
 	core *engine.Engine
 
+	open      atomic.Pointer[map[uint64]engine.Mark] // by service key: callers whose dependency is open
 	host      atomic.Pointer[component.Host]
 	failing   atomic.Bool // a panic was reported as the component's status
 	panicOnce sync.Once
@@ -65,7 +66,10 @@ func newEngine(set processor.Settings, cfg *Config) (*breakerEngine, error) {
 }
 
 // reset gives up what was learned.
-func (e *breakerEngine) reset() { e.core = engine.New(e.cfg.settings(), e.happened) }
+func (e *breakerEngine) reset() {
+	e.core = engine.New(e.cfg.settings(), e.happened)
+	e.publish()
+}
 
 // Start begins to deliver event records.
 func (e *breakerEngine) Start(_ context.Context, host component.Host) error {
@@ -101,6 +105,9 @@ func (e *breakerEngine) learn(b *batch) {
 // happened is called by the engine, under the lock, for each event.
 func (e *breakerEngine) happened(ev decision.Event) {
 	e.telemetry.event(&ev)
+	if ev.Name == decision.StateChanged {
+		e.publish()
+	}
 	e.logger.Debug("Breaker event", zap.String("event", ev.Name), zap.String("name", ev.Edge.Name), zap.String("what", ev.Sentence()))
 	if e.emitter.Emit(eventOf(&ev)) {
 		return
@@ -117,6 +124,12 @@ func (e *breakerEngine) happened(ev decision.Event) {
 	e.lostOnce.Do(func() {
 		e.logger.Warn("No logs pipeline carries the event records of this processor, they are dropped; add it to a logs pipeline to get them")
 	})
+}
+
+// publish has the logs side see which breakers are open. The lock must be held.
+func (e *breakerEngine) publish() {
+	open := e.core.Open()
+	e.open.Store(&open)
 }
 
 // contain runs f; a panic costs the analysis, not the telemetry. It returns false after one.

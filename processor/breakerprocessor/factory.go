@@ -54,8 +54,7 @@ func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg co
 	}
 	l := &logsPipeline{ref: e, next: next}
 	return processorhelper.NewLogs(ctx, set, cfg, next, l.process,
-		// Records are not changed, but the records that join them may be by what comes next.
-		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(l.start),
 		processorhelper.WithShutdown(l.shutdown))
 }

@@ -15,14 +15,19 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/shared"
 )
 
-// logsPipeline is one logs pipeline's part of the engine: records pass by untouched, and event records join them.
+// logsPipeline is one logs pipeline's part of the engine: records of callers whose dependency is open are annotated, and
+// event records join them.
 type logsPipeline struct {
 	ref    *shared.Ref[*breakerEngine]
 	next   consumer.Logs
 	outlet *emit.Outlet
 }
 
-func (l *logsPipeline) process(_ context.Context, ld plog.Logs) (plog.Logs, error) { return ld, nil }
+func (l *logsPipeline) process(_ context.Context, ld plog.Logs) (plog.Logs, error) {
+	e := l.ref.Value()
+	e.contain(func() { e.processLogs(ld) })
+	return ld, nil
+}
 
 func (l *logsPipeline) start(ctx context.Context, host component.Host) error {
 	l.outlet = l.ref.Value().emitter.Attach(l.next)

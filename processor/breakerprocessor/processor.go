@@ -6,6 +6,8 @@ package breakerprocessor // import "github.com/firebreak-otel/firebreak/processo
 import (
 	"context"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
@@ -42,16 +44,41 @@ func (e *breakerEngine) annotate(td ptrace.Traces, b *batch) {
 	for _, m := range b.marks {
 		c := &b.calls.Calls[m.Call]
 		span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
-		attrs := span.Attributes()
-		insert(attrs, keyName, m.Name)
-		insert(attrs, keyState, m.State.String())
-		if m.Origin != engine.OriginUnknown {
-			insert(attrs, keyOrigin, m.Origin.String())
-		}
-		if m.State != circuit.Closed {
-			insert(attrs, keyAdvice, decision.For(m.State))
-			insert(attrs, keyReason, m.Reason)
-		}
+		write(span.Attributes(), &m)
 		e.telemetry.annotated[m.State].Add(1)
+	}
+}
+
+// write writes what is known of a call, or of a caller, into the attributes of its record.
+func write(attrs pcommon.Map, m *engine.Mark) {
+	insert(attrs, keyName, m.Name)
+	insert(attrs, keyState, m.State.String())
+	if m.Origin != engine.OriginUnknown {
+		insert(attrs, keyOrigin, m.Origin.String())
+	}
+	if m.State != circuit.Closed {
+		insert(attrs, keyAdvice, decision.For(m.State))
+		insert(attrs, keyReason, m.Reason)
+	}
+}
+
+// processLogs annotates the records of services whose calls are advised against. Nothing is parsed while there are none.
+func (e *breakerEngine) processLogs(ld plog.Logs) {
+	open := *e.open.Load()
+	if len(open) == 0 {
+		return
+	}
+	for _, rl := range ld.ResourceLogs().All() {
+		resource := call.ReadResource(rl.Resource().Attributes())
+		m, ok := open[resource.Key()]
+		if !ok {
+			continue
+		}
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, lr := range sl.LogRecords().All() {
+				write(lr.Attributes(), &m)
+			}
+			e.telemetry.annotatedLogs.Add(int64(sl.LogRecords().Len()))
+		}
 	}
 }

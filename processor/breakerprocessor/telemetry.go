@@ -37,7 +37,8 @@ type telemetry struct {
 	id      attribute.KeyValue
 	engine  *breakerEngine
 
-	annotated [circuit.NumStates]atomic.Int64
+	annotated     [circuit.NumStates]atomic.Int64
+	annotatedLogs atomic.Int64
 
 	// Under the engine's lock.
 	skips [call.NumSkips]int64
@@ -114,6 +115,7 @@ func (t *telemetry) register() error {
 		b.RegisterProcessorBreakerSettlingCallback(t.observeSettling),
 		b.RegisterProcessorBreakerTraceLooksCallback(t.observeLooks),
 		b.RegisterProcessorBreakerObedienceCallback(t.observeObedience),
+		b.RegisterProcessorBreakerAnnotatedLogRecordsCallback(t.observeAnnotatedLogs),
 	)
 }
 
@@ -148,6 +150,11 @@ func (t *telemetry) observeAnnotated(_ context.Context, o metric.Int64Observer) 
 	for s := range t.annotated {
 		t.each(o, metricState, circuit.State(s).String(), t.annotated[s].Load())
 	}
+	return nil
+}
+
+func (t *telemetry) observeAnnotatedLogs(_ context.Context, o metric.Int64Observer) error {
+	o.Observe(t.annotatedLogs.Load(), t.with())
 	return nil
 }
 

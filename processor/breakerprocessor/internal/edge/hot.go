@@ -83,17 +83,18 @@ func (h *Hot) merge(other *Hot) {
 }
 
 // from and to note which of the caller's instances made a call, and which of the callee's answered it; nil: not known.
-func (h *Hot) from(at int64, i *Instance, f Fault) { note(&h.callers, at, i, f) }
+// The call has its weight, as its bucket has it.
+func (h *Hot) from(at int64, i *Instance, f Fault, weight uint32) { note(&h.callers, at, i, f, weight) }
 
-func (h *Hot) to(at int64, i *Instance, f Fault) { note(&h.callees, at, i, f) }
+func (h *Hot) to(at int64, i *Instance, f Fault, weight uint32) { note(&h.callees, at, i, f, weight) }
 
-func note(s *instance.Sketch, at int64, i *Instance, f Fault) {
-	bad := uint32(0)
+func note(s *instance.Sketch, at int64, i *Instance, f Fault, weight uint32) {
+	calls, bad := (weight+weightUnit/2)/weightUnit, uint32(0)
 	if f != NoFault {
-		bad = 1
+		bad = calls
 	}
 	if i == nil {
 		i = &Instance{}
 	}
-	s.Add(at, i.Key, i.Name, 1, bad)
+	s.Add(at, i.Key, i.Name, calls, bad)
 }

@@ -58,6 +58,7 @@ func (t *Table) force(e *Edge) {
 	if tr, ok := e.Breaker.Force(t.head, want); ok {
 		h := t.heat(e)
 		h.Last, h.Cause = tr, tr
+		t.forced = append(t.forced, e)
 	}
 }
 

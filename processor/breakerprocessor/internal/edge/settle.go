@@ -39,7 +39,7 @@ func (t *Table) Settle(e *Edge, c Failed, from, to Fault) {
 		h.badAt = max(h.badAt, min(c.End, t.head))
 	}
 	if from == Pending && c.Unanswered && !h.named {
-		h.to(min(c.End, t.head), nil, to)
+		h.to(min(c.End, t.head), nil, to, c.Weight)
 	}
 	h.dirty = true
 }

@@ -23,6 +23,11 @@ const (
 // back, except by Move.
 func (t *Table) Step(now int64, tell func(Event)) {
 	t.lookAtEntries()
+	for _, e := range t.forced {
+		tell(Event{Kind: Changed, Edge: e, At: now, Transition: e.Hot.Last})
+	}
+	clear(t.forced)
+	t.forced = t.forced[:0]
 	for _, e := range t.active {
 		t.decide(e, now, tell)
 		t.judge(e, now, tell)
@@ -43,7 +48,7 @@ func (t *Table) Step(now int64, tell func(Event)) {
 // decide lets one breaker decide.
 func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 	h, state := e.Hot, e.Breaker.State()
-	if state == circuit.Closed && !h.dirty {
+	if state == circuit.Closed && !h.dirty || !e.decides() {
 		return
 	}
 	h.dirty = false

@@ -73,6 +73,7 @@ type Table struct {
 	nodes   map[uint64]*Node
 	hand    int     // where the look around goes on
 	active  []*Edge // those not closed, or with failures lately
+	forced  []*Edge // those set by hand that nobody was told of
 	open    int     // how many breakers are open or half open, by their own decision
 
 	operations map[uint64]int     // edges by operation between two nodes, by the key that their edge would have; nil: no rule asks for any
@@ -225,10 +226,10 @@ func (t *Table) recordClient(c *call.Call, by *Service, from *Instance, at int64
 	}
 	fault, result := t.count(e, c, at)
 	if e.Hot != nil && result == Counted {
-		e.Hot.from(at, from, fault)
+		e.Hot.from(at, from, fault, WeightOf(c.Weight))
 		e.Hot.named = e.Hot.named || c.Peer.Instance != ""
 		if to != nil {
-			e.Hot.to(at, to, fault)
+			e.Hot.to(at, to, fault, WeightOf(c.Weight))
 		}
 	}
 	return e, fault, result
@@ -251,7 +252,7 @@ func (t *Table) recordServer(c *call.Call, by *Service, from *Instance, at int64
 			if client.bad {
 				fault = Charged
 			}
-			e.Hot.to(at, from, fault)
+			e.Hot.to(at, from, fault, WeightOf(c.Weight))
 		}
 		return nil, NoFault, NotACall
 	}

@@ -236,6 +236,23 @@ func (e *Engine) States() (n [circuit.NumStates]int64) {
 	return n
 }
 
+// Open says which service's calls are advised against, by the service's key: the name and reason of the breaker that
+// has been open longest.
+func (e *Engine) Open() map[uint64]Mark {
+	var open map[uint64]Mark
+	for _, on := range e.table.Active() {
+		if s := on.Breaker.State(); decision.For(s) != decision.Reject || on.Caller.Key == 0 {
+			continue
+		} else if _, there := open[on.Caller.Key]; !there {
+			if open == nil {
+				open = make(map[uint64]Mark)
+			}
+			open[on.Caller.Key] = Mark{Name: on.Name(), State: s, Reason: on.Hot.Cause.Reason.String()}
+		}
+	}
+	return open
+}
+
 // Advice lists the edges that are not closed, at most limit, the longest active first, and says how many were
 // left out.
 func (e *Engine) Advice(limit int) (list []decision.Advice, omitted int) {

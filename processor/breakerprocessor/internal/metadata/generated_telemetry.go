@@ -25,22 +25,23 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ProcessorBreakerAnnotatedSpans metric.Int64ObservableCounter
-	ProcessorBreakerEventsLost     metric.Int64Counter
-	ProcessorBreakerFindings       metric.Int64Counter
-	ProcessorBreakerLateSpans      metric.Int64ObservableCounter
-	ProcessorBreakerLimitHits      metric.Int64ObservableCounter
-	ProcessorBreakerObedience      metric.Float64ObservableGauge
-	ProcessorBreakerPanics         metric.Int64Counter
-	ProcessorBreakerSettling       metric.Float64ObservableGauge
-	ProcessorBreakerSpansSkipped   metric.Int64ObservableCounter
-	ProcessorBreakerState          metric.Int64ObservableGauge
-	ProcessorBreakerTraceLooks     metric.Int64ObservableCounter
-	ProcessorBreakerTracked        metric.Int64ObservableGauge
-	ProcessorBreakerTransitions    metric.Int64Counter
+	meter                               metric.Meter
+	mu                                  sync.Mutex
+	registrations                       []metric.Registration
+	ProcessorBreakerAnnotatedLogRecords metric.Int64ObservableCounter
+	ProcessorBreakerAnnotatedSpans      metric.Int64ObservableCounter
+	ProcessorBreakerEventsLost          metric.Int64Counter
+	ProcessorBreakerFindings            metric.Int64Counter
+	ProcessorBreakerLateSpans           metric.Int64ObservableCounter
+	ProcessorBreakerLimitHits           metric.Int64ObservableCounter
+	ProcessorBreakerObedience           metric.Float64ObservableGauge
+	ProcessorBreakerPanics              metric.Int64Counter
+	ProcessorBreakerSettling            metric.Float64ObservableGauge
+	ProcessorBreakerSpansSkipped        metric.Int64ObservableCounter
+	ProcessorBreakerState               metric.Int64ObservableGauge
+	ProcessorBreakerTraceLooks          metric.Int64ObservableCounter
+	ProcessorBreakerTracked             metric.Int64ObservableGauge
+	ProcessorBreakerTransitions         metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -52,6 +53,21 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorBreakerAnnotatedLogRecordsCallback sets callback for observable ProcessorBreakerAnnotatedLogRecords metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerAnnotatedLogRecordsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerAnnotatedLogRecords, obs: o})
+		return nil
+	}, builder.ProcessorBreakerAnnotatedLogRecords)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterProcessorBreakerAnnotatedSpansCallback sets callback for observable ProcessorBreakerAnnotatedSpans metric.
@@ -227,6 +243,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorBreakerAnnotatedLogRecords, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_annotated_log_records",
+		metric.WithDescription("Log records of services whose dependency was open that were given breaker attributes. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerAnnotatedSpans, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_breaker_annotated_spans",
 		metric.WithDescription("Spans that were given breaker attributes, by the state of their breaker. [Alpha]"),
