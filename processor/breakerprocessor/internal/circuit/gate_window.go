@@ -84,5 +84,13 @@ func (w *lastBuckets) add(now int64, one Counts) {
 
 func (w *lastBuckets) counts(now int64) Counts {
 	w.ring.Advance(now)
-	return w.ring.Last(math.MaxInt)
+	var sum Counts
+	older, newer := w.ring.Span(math.MinInt64, math.MaxInt64)
+	for i := range older {
+		sum.Add(&older[i])
+	}
+	for i := range newer {
+		sum.Add(&newer[i])
+	}
+	return sum
 }
