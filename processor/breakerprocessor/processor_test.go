@@ -33,12 +33,13 @@ func TestAnnotatesAndTells(t *testing.T) {
 	s := h.outage(t)
 	assert.Equal(t, map[string]any{
 		"breaker.name": "orders->postgresql/shop", "breaker.state": "open", "breaker.advice": "reject", "breaker.reason": "fast_failure_rate",
+		"breaker.failure.origin": "self",
 	}, breakerAttributes(h.last().Attributes()))
-	require.NoError(t, h.push(t.Context(), s.batch(60, 100*time.Millisecond, false)))
+	require.NoError(t, h.push(t.Context(), s.batch(120, 50*time.Millisecond, false)))
 	assert.Equal(t, map[string]any{
-		"breaker.name": "orders->postgresql/shop", "breaker.state": "half_open", "breaker.advice": "probe", "breaker.reason": "fast_failure_rate",
-	}, breakerAttributes(h.last().Attributes()))
-	require.NoError(t, h.push(t.Context(), s.batch(120, 100*time.Millisecond, false)))
+		"breaker.name": "orders->postgresql/shop", "breaker.state": "open", "breaker.advice": "reject", "breaker.reason": "fast_failure_rate",
+	}, breakerAttributes(h.last().Attributes()), "verified, as calls go on all the same")
+	require.NoError(t, h.push(t.Context(), s.batch(240, 50*time.Millisecond, false)))
 	assert.Empty(t, breakerAttributes(h.last().Attributes()))
 	first := h.traces.AllTraces()[0]
 	for _, span := range first.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
@@ -51,15 +52,15 @@ func TestAnnotatesAndTells(t *testing.T) {
 	for _, c := range got {
 		states = append(states, c.state)
 	}
-	require.Equal(t, []string{"open", "half_open", "closed"}, states, "each once")
+	require.Equal(t, []string{"open", "closed"}, states, "each once")
 	record := h.pipelines.logs.AllLogs()[0].ResourceLogs().At(0)
 	assert.Equal(t, map[string]any{"service.name": "otelcol"}, record.Resource().Attributes().AsRaw())
 	lr := record.ScopeLogs().At(0).LogRecords().At(0)
 	assert.Equal(t, "breaker.state_changed", lr.EventName())
 	assert.Equal(t, plog.SeverityNumberWarn, lr.SeverityNumber())
-	assert.Equal(t, epoch.Add(62*time.Second), lr.Timestamp().AsTime())
+	assert.Equal(t, epoch.Add(62*time.Second+250*time.Millisecond), lr.Timestamp().AsTime())
 	assert.NotEqual(t, pcommon.NewSpanIDEmpty(), lr.SpanID(), "with a failed call as an example")
-	assert.Equal(t, "Breaker orders->postgresql/shop is open: 98 % of 40 calls failed within 2s.", lr.Body().Str())
+	assert.Equal(t, "Breaker orders->postgresql/shop is open: 100 % of 25 calls failed within 2s.", lr.Body().Str())
 	attrs := lr.Attributes().AsRaw()
 	assert.InDelta(t, 5, attrs["breaker.open.duration"], 1.01)
 	delete(attrs, "breaker.open.duration")
@@ -67,7 +68,8 @@ func TestAnnotatesAndTells(t *testing.T) {
 		"breaker.name": "orders->postgresql/shop", "breaker.state": "open", "breaker.previous_state": "closed",
 		"breaker.advice": "reject", "breaker.reason": "fast_failure_rate", "breaker.caller.name": "orders",
 		"breaker.callee.name": "postgresql/shop", "breaker.callee.kind": "database",
-		"breaker.failure.ratio": 0.975, "breaker.window.requests": int64(40), "breaker.attempt": int64(0),
+		"breaker.failure.ratio": 1.0, "breaker.window.requests": int64(25), "breaker.attempt": int64(0),
+		"breaker.admit.ratio": 0.0, "breaker.enforced": false,
 	}, attrs)
 }
 
@@ -82,7 +84,7 @@ func TestSpansComeOutAsTheyWentIn(t *testing.T) {
 	all := h.traces.AllTraces()
 	got := all[len(all)-1]
 	for _, span := range got.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
-		require.Len(t, breakerAttributes(span.Attributes()), 4)
+		require.Len(t, breakerAttributes(span.Attributes()), 5)
 		span.Attributes().RemoveIf(func(k string, _ pcommon.Value) bool { return strings.HasPrefix(k, "breaker.") })
 	}
 	requireSame(t, want, got)
@@ -97,17 +99,47 @@ func TestUserValuesStay(t *testing.T) {
 	attrs.PutStr("breaker.reason", "mine")
 	require.NoError(t, h.push(t.Context(), in))
 	assert.Equal(t, map[string]any{
-		"breaker.name": "orders->postgresql/shop", "breaker.state": int64(7), "breaker.advice": "reject", "breaker.reason": "mine",
+		"breaker.name": "orders->postgresql/shop", "breaker.state": int64(7), "breaker.advice": "reject", "breaker.reason": "mine", "breaker.failure.origin": "self",
 	}, breakerAttributes(h.last().Attributes()))
 }
 
-func TestLogsPassUntouched(t *testing.T) {
+// While nothing is open log records pass untouched; then those of the caller say so, and nobody else's.
+func TestLogRecords(t *testing.T) {
 	h := start(t, nil, nil)
-	ld := plog.NewLogs()
-	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetStr("hello")
-	ld.MarkReadOnly()
-	require.NoError(t, h.logs(t.Context(), ld))
-	assert.Equal(t, 1, h.pipelines.logs.LogRecordCount())
+	records := func() plog.Logs {
+		ld := plog.NewLogs()
+		for _, service := range []string{"orders", "stock", ""} {
+			rl := ld.ResourceLogs().AppendEmpty()
+			rl.Resource().Attributes().PutStr("service.name", service)
+			lr := rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+			lr.Body().SetStr("hello")
+			lr.Attributes().PutStr("breaker.reason", "mine")
+		}
+		return ld
+	}
+	written := func() (out []map[string]any) {
+		all := h.pipelines.logs.AllLogs()
+		for _, rl := range all[len(all)-1].ResourceLogs().All() {
+			out = append(out, rl.ScopeLogs().At(0).LogRecords().At(0).Attributes().AsRaw())
+		}
+		return out
+	}
+	own := map[string]any{"breaker.reason": "mine"}
+	untouched := records()
+	untouched.MarkReadOnly()
+	require.NoError(t, h.logs(t.Context(), untouched))
+	assert.Equal(t, []map[string]any{own, own, own}, written())
+	s := h.outage(t)
+	require.NoError(t, h.logs(t.Context(), records()))
+	assert.Equal(t, []map[string]any{{
+		"breaker.name": "orders->postgresql/shop", "breaker.state": "open", "breaker.advice": "reject", "breaker.reason": "mine",
+	}, own, own}, written())
+	require.NoError(t, h.push(t.Context(), s.batch(400, 50*time.Millisecond, false)))
+	require.NoError(t, h.logs(t.Context(), records()))
+	assert.Equal(t, []map[string]any{own, own, own}, written(), "closed again")
+	m, err := h.tel.GetMetric("otelcol_processor_breaker_annotated_log_records")
+	require.NoError(t, err)
+	assert.Contains(t, fmt.Sprintf("%+v", m.Data), "Value:1 ")
 }
 
 func TestConcurrentUse(t *testing.T) {
@@ -146,7 +178,10 @@ func TestMetrics(t *testing.T) {
 		return fmt.Sprintf("%+v", m.Data)
 	}
 	for name, parts := range map[string][]string{
-		"state":           {"orders->postgresql/shop", "half_open"},
+		"state":           {"orders->postgresql/shop", "half_open", "forced_open", "disabled"},
+		"obedience":       {"orders->postgresql/shop"},
+		"settling":        {"Value:2 "},
+		"trace_looks":     {"Value:"},
 		"tracked":         {"closed", "half_open", "open"},
 		"transitions":     {"from", "to"},
 		"late_spans":      {"Value:1 "},
@@ -198,7 +233,7 @@ func TestSeveralLogsPipelines(t *testing.T) {
 	s := h.outage(t)
 	require.Eventually(t, func() bool { return sinks[0].LogRecordCount() == 1 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, logs[0].Shutdown(t.Context()))
-	require.NoError(t, h.push(t.Context(), s.batch(60, 100*time.Millisecond, false)))
+	require.NoError(t, h.push(t.Context(), s.batch(400, 50*time.Millisecond, false)))
 	require.NoError(t, logs[1].Shutdown(t.Context()))
 	require.NoError(t, logs[2].Shutdown(t.Context()), "the last to go delivers what is queued")
 	require.NoError(t, traces.Shutdown(t.Context()))

@@ -16,6 +16,9 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/firebreak-otel/firebreak/internal/replay"
@@ -143,18 +146,118 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// The headline: the edges to the locked database open, within seconds of the lock.
+// The headline: a table is locked. The edge to the database opens within seconds, and it alone: what fails above it is
+// known to have begun there. The retries that this causes are told of, as many as there are.
 func TestPostgresLock(t *testing.T) {
-	dir := filepath.Join(recordings, "postgres-lock")
-	in, err := replay.Load(dir)
+	const guilty, above = "shop/orders->postgresql/shop", "shop/gateway->shop/orders"
+	in, err := replay.Load(filepath.Join(recordings, "postgres-lock"))
 	require.NoError(t, err)
-	got, _ := changes(replayed(t, in, replay.Options{}).logs)
-	i := slices.IndexFunc(got, func(c change) bool { return c.name == "shop/orders->postgresql/shop" && c.state == "open" })
+	p := replayed(t, in, replay.Options{})
+	got, _ := changes(p.logs)
+	assert.Equal(t, []string{guilty}, opened(got))
+	first := got[slices.IndexFunc(got, func(c change) bool { return c.state == "open" })]
+	assert.Less(t, first.at.Sub(in.Truth.Injected), 5*time.Second)
+	closed := slices.ContainsFunc(got, func(c change) bool {
+		return c.name == guilty && c.state == "closed" && c.at.Sub(in.Truth.Healed) < 15*time.Second && c.at.After(in.Truth.Healed)
+	})
+	assert.True(t, closed, "closes again soon after the healing")
+
+	origins := originsOf(p.traces)
+	assert.Greater(t, origins[guilty]["self"], 100)
+	assert.Zero(t, origins[guilty]["propagated"])
+	// What the first failures above came from was not known yet when they passed by.
+	assert.Greater(t, origins[above]["propagated"], 20*origins[above]["self"])
+
+	requests, calls := storm(t, in)
+	require.Greater(t, requests, 200)
+	i := slices.IndexFunc(got, func(c change) bool { return c.event == "breaker.retry_storm" && c.attrs["breaker.over"] == true })
 	require.GreaterOrEqual(t, i, 0, "%v", got)
-	assert.Less(t, got[i].at.Sub(in.Truth.Injected), 10*time.Second)
-	last := map[string]string{}
-	for _, c := range got {
-		last[c.name] = c.state
+	assert.Equal(t, above, got[i].name)
+	assert.InEpsilon(t, float64(calls)/float64(requests), got[i].attrs["breaker.retry.amplification"], 0.1)
+	assert.InEpsilon(t, requests, got[i].attrs["breaker.retry.requests"], 0.15)
+}
+
+// storm counts by hand, while the fault lasts, the requests that the gateway passed on to orders, and its calls for them.
+func storm(t *testing.T, in *replay.Incident) (requests, calls int) {
+	t.Helper()
+	seen := map[pcommon.SpanID]bool{}
+	err := in.Play(t.Context(), replay.Options{}, func(_ context.Context, td ptrace.Traces) error {
+		for _, rs := range td.ResourceSpans().All() {
+			if service, _ := rs.Resource().Attributes().Get("service.name"); service.Str() != "gateway" {
+				continue
+			}
+			for _, ss := range rs.ScopeSpans().All() {
+				for _, span := range ss.Spans().All() {
+					server, _ := span.Attributes().Get("server.address")
+					start := span.StartTimestamp().AsTime()
+					if span.Kind() != ptrace.SpanKindClient || server.Str() != "orders.shop.internal" ||
+						start.Before(in.Truth.Injected) || start.After(in.Truth.Healed) {
+						continue
+					}
+					calls++
+					if !seen[span.ParentSpanID()] {
+						seen[span.ParentSpanID()] = true
+						requests++
+					}
+				}
+			}
+		}
+		return nil
+	}, func(context.Context, plog.Logs) error { return nil })
+	require.NoError(t, err)
+	return requests, calls
+}
+
+// originsOf counts what failed spans say of where failures began, by breaker.
+func originsOf(sink *consumertest.TracesSink) map[string]map[string]int {
+	out := map[string]map[string]int{}
+	for _, td := range sink.AllTraces() {
+		for _, rs := range td.ResourceSpans().All() {
+			for _, ss := range rs.ScopeSpans().All() {
+				for _, span := range ss.Spans().All() {
+					origin, ok := span.Attributes().Get(keyOrigin)
+					if !ok {
+						continue
+					}
+					name, _ := span.Attributes().Get(keyName)
+					if out[name.Str()] == nil {
+						out[name.Str()] = map[string]int{}
+					}
+					out[name.Str()][origin.Str()]++
+				}
+			}
+		}
 	}
-	assert.Equal(t, "closed", last["shop/orders->postgresql/shop"], "and close again when it is gone")
+	return out
+}
+
+// Whatever happened in the shop, what opens is an edge to the one who is guilty; and the edges above it stay closed.
+func TestOnlyTheGuiltyOpen(t *testing.T) {
+	for fault, want := range map[string][]string{
+		"bad-version":          {"shop/gateway->shop/catalog"},
+		"broker-pause":         {"shop/orders->kafka/orders"},
+		"instance-pause":       {"shop/gateway->shop/orders"},
+		"postgres-connections": {"shop/orders->postgresql/shop"},
+		"redis-stall":          {"shop/catalog->redis/cache.shop.internal"},
+		"slow-consumer":        nil,
+		"surge":                nil,
+		"third-party-errors":   {"shop/orders->api.payments.example"},
+		"third-party-throttle": {"shop/orders->api.payments.example"},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			in, err := replay.Load(filepath.Join(recordings, fault))
+			require.NoError(t, err)
+			got, _ := changes(replayed(t, in, replay.Options{}).logs)
+			assert.Equal(t, want, opened(got))
+			last := map[string]string{}
+			for _, c := range got {
+				if c.event == "breaker.state_changed" {
+					last[c.name] = c.state
+				}
+			}
+			for name, state := range last {
+				assert.Equal(t, "closed", state, "%s in the end", name)
+			}
+		})
+	}
 }
