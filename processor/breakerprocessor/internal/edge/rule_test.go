@@ -79,7 +79,7 @@ func TestFirstRuleThatMatchesHolds(t *testing.T) {
 	}
 }
 
-// What was set by hand stays, whatever the calls do, and nothing is told of it.
+// What was set by hand stays, whatever the calls do.
 func TestForcedStays(t *testing.T) {
 	for state, admit := range map[circuit.State]float64{circuit.ForcedOpen: 0, circuit.Disabled: 1} {
 		s := testSettings()
@@ -90,7 +90,7 @@ func TestForcedStays(t *testing.T) {
 		e := w.order[0]
 		assert.Equal(t, state, e.Breaker.State())
 		assert.InDelta(t, admit, e.Breaker.Admit(), 0)
-		assert.Empty(t, w.events)
+		assert.Equal(t, []string{"orders->postgresql/shop " + state.String() + " manual"}, w.events, "once")
 		assert.Equal(t, []*Edge{e}, w.Active(), "it is one of those that are not closed")
 		assert.Zero(t, w.open, "nor does it count as one that opened")
 		w.at(w.now + 700*second)

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -13,47 +14,60 @@ import (
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/edge"
 )
 
 const (
 	second = int64(1e9)
+	ms     = int64(1e6)
 	start  = 1_700_000_000 * second
 )
 
 func settings() Settings {
-	return Settings{Lateness: 10 * second, Settings: edge.Settings{
-		Circuit: &circuit.Config{
-			Window: 10 * second, FailureRatio: 0.5, MinimumCalls: 5, Confidence: 3.09, FailureFloor: 0.25,
-			FastWindow: 2 * second, FastRatio: 0.9, FastCalls: 20, LoadConfidence: 5, LoadCalls: 50,
-			CloseRatio: 0.1, ProbeCalls: 10, OpenDuration: 5 * second, MaxOpenDuration: 300 * second,
+	return Settings{
+		Lateness: 10 * second, MaxSpans: 20_000, MaxTraceSpans: 100, MaxFailing: 1000,
+		Settings: edge.Settings{
+			Circuit: &circuit.Config{
+				Window: 10 * second, FailureRatio: 0.5, MinimumCalls: 5, Confidence: 3.09, FailureFloor: 0.25,
+				FastWindow: 2 * second, FastRatio: 0.9, FastCalls: 20, BaselineFactor: 3, BaselineCap: 0.9,
+				LoadConfidence: 5, LoadCalls: 50, SlowRatio: 0.9, SlowCalls: 20,
+				CloseRatio: 0.1, ProbeCalls: 10, OpenDuration: 5 * second, MaxOpenDuration: 300 * second,
+			},
+			Buckets: 10, Bucket: second, MaxEdges: 1000, MaxOperations: 3, Idle: 600 * second, MaxOpenShare: 1,
+			SlowFactor: 5, SlowFloor: second, Settling: 5 * second,
 		},
-		Buckets: 10, Bucket: second, MaxEdges: 1000, Idle: 600 * second,
-	}}
+	}
 }
 
-var resources = []call.Resource{{Service: "orders", Host: "a"}, {Service: "gateway", Host: "b"}, {Service: "skewed", Host: "c"}}
+var resources = []call.Resource{
+	{Service: "orders", Host: "a"}, {Service: "gateway", Host: "b"}, {Service: "skewed", Host: "c"}, {Service: "payments", Host: "d"},
+}
 
 // run gives the calls to a new engine in batches of n, and returns what it told.
 func run(calls []call.Call, n int) (e *Engine, told []string, marked int) {
-	e = New(settings(), func(c Change) {
-		told = append(told, fmt.Sprintf("%.2f %s %s %s", float64(c.Since-start)/1e9, c.Name, c.State, c.Explanation))
-	})
-	var marks []Mark
+	e = New(settings(), func(ev decision.Event) { told = append(told, tell(&ev)) })
 	for len(calls) > 0 {
 		k := min(n, len(calls))
-		marks = e.Learn(&call.Batch{Resources: resources, Calls: calls[:k]}, marks[:0])
-		marked += len(marks)
+		marked += len(learn(e, calls[:k]))
 		calls = calls[k:]
 	}
 	return e, told, marked
+}
+
+func tell(ev *decision.Event) string {
+	return fmt.Sprintf("%.2f %s %s %s", float64(ev.At-start)/1e9, ev.Edge.Name, ev.State, ev.Sentence())
+}
+
+func learn(e *Engine, calls []call.Call) []Mark {
+	return e.Learn(&call.Batch{Resources: resources, Calls: calls}, nil)
 }
 
 // steady makes calls of both services, 50 ms apart each; bad(second) says which of them fail.
 func steady(from, until int64, bad func(sec int64) bool) (out []call.Call) {
 	for at := from; at < until; at += 50e6 {
 		for r := range int32(2) {
-			c := call.Call{TraceID: [16]byte{1}, SpanID: uint64(at) + uint64(r), Start: at - 1e6, End: at, Resource: r, Role: call.RoleClient,
+			c := call.Call{TraceID: id(uint64(at) + uint64(r)), SpanID: uint64(at) + uint64(r), Start: at - 1e6, End: at, Resource: r, Role: call.RoleClient,
 				Peer: call.Peer{Kind: call.NodeDatabase, System: "postgresql", Name: "shop"}, Weight: 1}
 			if r == 0 && bad((at-start)/second) {
 				c.Outcome = call.Fail
@@ -64,14 +78,19 @@ func steady(from, until int64, bad func(sec int64) bool) (out []call.Call) {
 	return out
 }
 
+func id(n uint64) (out [16]byte) {
+	binary.BigEndian.PutUint64(out[8:], n)
+	return out
+}
+
 func never(int64) bool                    { return false }
 func between(a, b int64) func(int64) bool { return func(s int64) bool { return s >= a && s < b } }
 
 func TestOutage(t *testing.T) {
 	_, told, marked := run(steady(start, start+90*second, between(30, 40)), 100)
-	require.Len(t, told, 5)
-	assert.Equal(t, "32.00 orders->postgresql/shop open 100 % of 40 calls failed within 2s", told[0])
-	assert.Contains(t, told[4], "closed none of")
+	require.Len(t, told, 2)
+	assert.Equal(t, "32.00 orders->postgresql/shop open Breaker orders->postgresql/shop is open: 100 % of 40 calls failed within 2s.", told[0])
+	assert.Contains(t, told[1], "is closed again: ")
 	assert.Greater(t, marked, 100)
 	_, told, marked = run(steady(start, start+90*second, never), 100)
 	assert.Empty(t, told)
@@ -89,7 +108,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 				at += rapid.Int64Range(-100*second, 100*second).Draw(t, "by")
 			}
 			end := at - rapid.Int64Range(0, 3*second).Draw(t, "lag")
-			calls = append(calls, call.Call{SpanID: uint64(len(calls) + 1), Start: end - 1e6, End: end, Weight: 1, Role: call.RoleClient,
+			calls = append(calls, call.Call{TraceID: id(uint64(len(calls) + 1)), SpanID: uint64(len(calls) + 1), Start: end - 1e6, End: end, Weight: 1, Role: call.RoleClient,
 				Resource: int32(rapid.IntRange(0, 2).Draw(t, "by")),
 				Outcome:  call.Outcome(rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "outcome")),
 				Peer:     call.Peer{Kind: call.NodeExternal, Address: "x", Port: int32(rapid.IntRange(1, 2).Draw(t, "port"))}})
@@ -152,17 +171,4 @@ func TestGap(t *testing.T) {
 	calls = append(calls, steady(start+500*24*3600*second, start+500*24*3600*second+60*second, never)...)
 	e, told, _ := run(calls, 100)
 	assert.Equal(t, int64(2), e.States()[circuit.Closed], "%v", told)
-}
-
-func TestAdvice(t *testing.T) {
-	e, _, _ := run(steady(start, start+40*second, between(30, 40)), 100)
-	list, omitted := e.Advice(5)
-	require.Len(t, list, 1)
-	assert.Zero(t, omitted)
-	assert.Equal(t, "orders->postgresql/shop", list[0].Name)
-	assert.Equal(t, "reject", list[0].Advice)
-	assert.Equal(t, [circuit.NumStates]int64{1, 1, 0}, e.States())
-	list, omitted = e.Advice(0)
-	assert.Empty(t, list)
-	assert.Equal(t, 1, omitted)
 }
