@@ -54,19 +54,26 @@ func TestReport(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	all, err := choose("")
+	all, alsoRecord, err := choose("")
 	require.NoError(t, err)
+	assert.True(t, alsoRecord)
 	var names []string
 	for _, c := range all {
 		names = append(names, c.name)
 	}
 	assert.Equal(t, []string{"nop", "breaker", "rca", "breaker+rca", "service_graph"}, names)
 
-	two, err := choose("rca,nop")
+	two, alsoRecord, err := choose("rca,nop")
 	require.NoError(t, err)
+	assert.False(t, alsoRecord)
 	require.Len(t, two, 2)
 	assert.Equal(t, "nop", two[0].name)
 
-	_, err = choose("rca,oops")
+	none, alsoRecord, err := choose(recordPath)
+	require.NoError(t, err)
+	assert.True(t, alsoRecord)
+	assert.Empty(t, none)
+
+	_, _, err = choose("rca,oops")
 	assert.ErrorContains(t, err, `no component "oops"`)
 }

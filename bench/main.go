@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench feeds the same spans to our processors and to their peers, in one process on one core,
-// and prints what a span costs in each.
+// and prints what a span costs in each; and what it costs to tell a breaker of a call, ours and others'.
 package main
 
 import (
@@ -27,13 +27,13 @@ func run() (err error) {
 	out := flag.String("out", os.Getenv("OUT"), "also write the rows as JSON to this `file` (environment: OUT)")
 	rounds := flag.Int("rounds", 7, "how many times each component is run")
 	seconds := flag.Int("seconds", 60, "of event time in each run")
-	only := flag.String("only", "", "run only these `components`, separated by commas")
+	only := flag.String("only", "", "run only these `components`, separated by commas; "+recordPath+" is the record path of breakers")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`; its tag \"component\" tells whose work it is")
 	flag.Parse()
 	if *rounds < 1 || *seconds < 30 {
 		return fmt.Errorf("-rounds is %d and must be at least 1, -seconds is %d and must be at least 30: before, less is analysed than fed", *rounds, *seconds)
 	}
-	chosen, err := choose(*only)
+	chosen, alsoRecord, err := choose(*only)
 	if err != nil {
 		return err
 	}
@@ -50,22 +50,40 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeTable(os.Stdout, *rounds, runtime.GOMAXPROCS(0)); err != nil {
-		return err
+	if alsoRecord {
+		if r.Record, err = measureRecord(); err != nil {
+			return err
+		}
+		if err := r.Record.writeTable(os.Stdout); err != nil {
+			return err
+		}
 	}
-	if *out == "" {
-		return nil
+	if len(chosen) > 0 {
+		if err := r.writeTable(os.Stdout, *rounds, runtime.GOMAXPROCS(0)); err != nil {
+			return err
+		}
 	}
-	return writeFile(*out, r)
+	if *out != "" {
+		if err := writeFile(*out, r); err != nil {
+			return err
+		}
+	}
+	if alsoRecord {
+		return r.Record.verify()
+	}
+	return nil
 }
 
-// choose returns the named candidates in their usual order, all for no name.
-func choose(names string) ([]candidate, error) {
+// choose returns the named candidates in their usual order, and whether the record path is named as well; all for
+// no name.
+func choose(names string) (chosen []candidate, alsoRecord bool, err error) {
 	if names == "" {
-		return candidates, nil
+		return candidates, true, nil
 	}
-	var chosen []candidate
 	wanted := strings.Split(names, ",")
+	if i := slices.Index(wanted, recordPath); i >= 0 {
+		wanted, alsoRecord = slices.Delete(wanted, i, i+1), true
+	}
 	for _, c := range candidates {
 		if i := slices.Index(wanted, c.name); i >= 0 {
 			wanted = slices.Delete(wanted, i, i+1)
@@ -73,9 +91,9 @@ func choose(names string) ([]candidate, error) {
 		}
 	}
 	if len(wanted) > 0 {
-		return nil, fmt.Errorf("-only: there is no component %q", wanted[0])
+		return nil, false, fmt.Errorf("-only: there is no component %q", wanted[0])
 	}
-	return chosen, nil
+	return chosen, alsoRecord, nil
 }
 
 // compare runs every candidate once a round; each round begins with another one.

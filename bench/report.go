@@ -16,7 +16,8 @@ import (
 
 // report is the result of a run; its JSON is what -out writes.
 type report struct {
-	Rows []reportRow `json:"rows"`
+	Rows   []reportRow `json:"rows"`
+	Record records     `json:"record,omitempty"`
 }
 
 // reportRow is one component's medians over the rounds.
