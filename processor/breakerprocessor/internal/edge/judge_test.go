@@ -68,6 +68,8 @@ func TestOpenEjectsNobody(t *testing.T) {
 	w.spread(20*second, nobody)
 	w.spread(10*second, func(_, b int) bool { return b == 2 })
 	w.spread(20*second, func(int, int) bool { return true })
+	w.spread(5*second, func(_, b int) bool { return b == 2 })
+	require.NotEqual(t, circuit.Closed, w.order[0].Breaker.State())
 	assert.Equal(t, []string{
 		"orders->postgresql/shop sick [10.0.0.2:5432] []", "orders->postgresql/shop open fast_failure_rate", "orders->postgresql/shop sick [] []",
 	}, w.events)

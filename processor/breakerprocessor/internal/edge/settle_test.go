@@ -57,11 +57,13 @@ func TestSettleAmendsTheBreaker(t *testing.T) {
 	c := w.client(shopDB, call.Fail)
 	w.record("orders", c)
 	before := e.Breaker.Verified()
+	e.Hot.dirty = false
 	w.settle(e, c, Charged, Deeper)
 	after := e.Breaker.Verified()
 	assert.Equal(t, before.Bad-1, after.Bad)
 	assert.Equal(t, before.Deeper+1, after.Deeper)
 	assert.Equal(t, before.Calls, after.Calls)
+	assert.True(t, e.Hot.dirty)
 }
 
 func TestSettleAtTheEdges(t *testing.T) {

@@ -38,6 +38,8 @@ func TestStall(t *testing.T) {
 	require.Equal(t, []string{"orders->postgresql/shop stalled true"}, w.events)
 	assert.LessOrEqual(t, w.told[0].At-from, 8*second)
 	assert.True(t, w.order[1].Stalled())
+	w.shop(10*second, func(i int) (int, int, call.Outcome) { return 2, 2 * (i % 5 / 4), call.OK })
+	require.Len(t, w.events, 1, "a fifth of them is not enough for it to be over")
 	w.shop(20*second, asEver)
 	assert.Equal(t, []string{"orders->postgresql/shop stalled true", "orders->postgresql/shop stalled false"}, w.events)
 	assert.False(t, w.order[1].Stalled())

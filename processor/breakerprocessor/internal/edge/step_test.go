@@ -206,6 +206,7 @@ func TestSuppressedOnceAnEpisode(t *testing.T) {
 		require.Equal(t, NotWithheld, w.order[1].Hot.Withheld, "over, and nothing fails any more")
 	}
 	assert.Empty(t, w.of("cart->h open"))
+	assert.Less(t, w.order[1].usual.ratio(), 0.25, "what was held back has not become usual")
 }
 
 // Most of the time is spent in few failing calls: those of one replica only.

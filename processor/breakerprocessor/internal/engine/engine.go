@@ -109,14 +109,15 @@ func New(set Settings, tell func(decision.Event)) *Engine {
 func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	e.sources = e.sources[:0]
 	for i := range b.Resources {
-		r := &b.Resources[i]
-		s := e.table.Service(r.Key(), r)
-		e.sources = append(e.sources, source{s, e.table.Instance(s, r), r.Clock()})
+		e.sources = append(e.sources, source{clock: b.Resources[i].Clock()})
 	}
 	for i := range b.Calls {
 		c := &b.Calls[i]
 		s := &e.sources[c.Resource]
 		at := e.place(c.End, s.clock)
+		if s.service == nil {
+			e.meet(s, &b.Resources[c.Resource])
+		}
 		on, fault, result := e.table.Record(c, s.service, s.instance, at)
 		e.counts.Results[result]++
 		if result == edge.Duplicate {
@@ -128,6 +129,13 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 		}
 	}
 	return marks
+}
+
+// meet finds who a source is when its first span of the batch comes by, and no sooner: since when a service is known must
+// not depend on where the batch began.
+func (e *Engine) meet(s *source, r *call.Resource) {
+	s.service = e.table.Service(r.Key(), r)
+	s.instance = e.table.Instance(s.service, r)
 }
 
 func mark(marks []Mark, i int, c *call.Call, on *edge.Edge) []Mark {
@@ -215,7 +223,7 @@ func (e *Engine) Counts() Counts {
 	c := e.counts
 	c.AliasesFull, c.OperationsFull = e.table.AliasesFull, e.table.OperationsFull
 	c.Stories = e.stories.counts
-	c.Unfound = int64(e.stories.log.Cut())
+	c.Unfound += int64(e.stories.log.Cut())
 	return c
 }
 

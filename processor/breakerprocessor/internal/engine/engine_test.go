@@ -110,6 +110,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 			end := at - rapid.Int64Range(0, 3*second).Draw(t, "lag")
 			calls = append(calls, call.Call{TraceID: id(uint64(len(calls) + 1)), SpanID: uint64(len(calls) + 1), Start: end - 1e6, End: end, Weight: 1, Role: call.RoleClient,
 				Resource: int32(rapid.IntRange(0, 2).Draw(t, "by")),
+				ParentID: rapid.SampledFrom([]uint64{0, 1}).Draw(t, "parent"),
 				Outcome:  call.Outcome(rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "outcome")),
 				Peer:     call.Peer{Kind: call.NodeExternal, Address: "x", Port: int32(rapid.IntRange(1, 2).Draw(t, "port"))}})
 		}

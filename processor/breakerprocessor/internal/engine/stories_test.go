@@ -336,3 +336,56 @@ func TestCutsOfTraces(t *testing.T) {
 		require.Equal(t, marked, m)
 	}
 }
+
+// Since when a service is known does not depend on where its batch began: one that is the only witness of the calls to it
+// counts them from the same moment on.
+func TestCutsDoNotMakeServicesOlder(t *testing.T) {
+	var calls []call.Call
+	for at := start; at < start+40*second; at += 100 * ms {
+		n := uint64(at / ms)
+		c := call.Call{TraceID: id(n), SpanID: n, ParentID: 7, Start: at - ms, End: at, Resource: gateway, Role: call.RoleServer, Weight: 1}
+		if at >= start+20*second {
+			c.Resource = payments
+		}
+		calls = append(calls, c)
+	}
+	count := func(n int) int64 {
+		e, _, _ := run(calls, n)
+		return e.Counts().Results[edge.Counted]
+	}
+	want := count(1)
+	require.InDelta(t, 200, want, 1, "each for all but the first ten seconds")
+	for _, n := range []int{7, 300, len(calls)} {
+		require.Equal(t, want, count(n), "%d", n)
+	}
+}
+
+// A trace that goes on after its story was told is told again, and nothing of it counted twice.
+func TestToldOnce(t *testing.T) {
+	f := newFeed(settings())
+	c := chain(77, f.at, all)
+	learn(f.Engine, c)
+	f.quiet(5 * second)
+	looks := f.Counts().Looks
+	again := c[1]
+	again.SpanID, again.Start = 999, again.Start+2*ms
+	learn(f.Engine, []call.Call{again})
+	f.quiet(6 * second)
+	assert.Greater(t, f.Counts().Looks, looks)
+	assert.EqualValues(t, 1, on(f.Engine, "payments->postgresql/shop").Effects(0, 1<<62).Hurt)
+}
+
+// Where most failures of an edge began further down, one more is taken for such.
+func TestOrigin(t *testing.T) {
+	f := newFeed(settings())
+	assert.Equal(t, OriginUnknown, originOf(on(f.Engine, "gateway->orders")))
+	for n, want := range []Origin{OriginSelf, OriginSelf, OriginPropagated} {
+		fails := all
+		if n == 0 {
+			fails = func(depth int) bool { return depth == 0 }
+		}
+		learn(f.Engine, chain(uint64(100+n), f.at, fails))
+		f.quiet(2 * second)
+		assert.Equal(t, want, originOf(on(f.Engine, "gateway->orders")), "%d", n)
+	}
+}
