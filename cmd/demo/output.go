@@ -19,7 +19,8 @@ import (
 const (
 	incidentEvents = "rca.incident." // + opened, updated or resolved
 	resolved       = "resolved"
-	breakerEvent   = "breaker.state_changed"
+	breakerEvents  = "breaker."
+	breakerEvent   = breakerEvents + "state_changed"
 )
 
 // output is what the collector wrote, as far as a reader wants to know.
@@ -151,6 +152,8 @@ func (o *output) addRecord(res pcommon.Resource, lr plog.LogRecord) {
 			ratio: number(m, "breaker.failure.ratio"), requests: int64(number(m, "breaker.window.requests")),
 		})
 		o.exampleRecord(res, lr, 1)
+	case strings.HasPrefix(name, breakerEvents):
+		o.events++
 	default:
 		o.logs++
 		if rca, _ := ours(lr.Attributes()); rca > 0 {
