@@ -15,21 +15,26 @@ const (
 type entries struct {
 	began   uint32
 	failing uint32 // had a failed call
+	well    uint32 // began with a span that did not fail
 }
 
 // Add adds other to r.
 func (r *entries) Add(other *entries) {
 	r.began = plus(r.began, other.began)
 	r.failing = plus(r.failing, other.failing)
+	r.well = plus(r.well, other.well)
 }
 
-func (t *Table) enter(at int64) {
+func (t *Table) enter(at int64, bad bool) {
 	if b := t.entries.At(at); b != nil {
 		b.began++
 	}
 	if first := &t.first; !t.sawHealthy {
+		if !bad {
+			first.well++
+		}
 		if first.began++; first.began >= 2*entriesEnough {
-			first.began, first.failing = first.began/2, first.failing/2
+			first.began, first.failing, first.well = first.began/2, first.failing/2, first.well/2
 		}
 	}
 }
@@ -61,6 +66,7 @@ func (t *Table) lookAtEntries() {
 	if t.sawHealthy || r.began == 0 {
 		return
 	}
-	t.onlyFailures = float64(r.failing) >= failingShare*float64(r.began)
+	// Where most requests went well, somebody absorbs the failures.
+	t.onlyFailures = float64(r.failing) >= failingShare*float64(r.began) && 2*r.well < r.began
 	t.sawHealthy = !t.onlyFailures && r.began >= entriesEnough && !t.Warming()
 }

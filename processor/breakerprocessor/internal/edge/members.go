@@ -18,7 +18,7 @@ const otherOperations = "*"
 func (t *Table) meet(key uint64, by *Service, c *call.Call) *Edge {
 	caller, callee := by.Name, c.Peer.String()
 	if rule := t.ruleFor(caller, callee); rule != nil && rule.ByOperation {
-		return t.meetOperation(key, by, c, callee)
+		return t.meetOperation(key, Node{by.Key, caller, call.NodeService, 0}, Node{c.Peer.Key(), callee, c.Peer.Kind, 0}, c)
 	}
 	if !t.room() {
 		return nil
@@ -27,7 +27,7 @@ func (t *Table) meet(key uint64, by *Service, c *call.Call) *Edge {
 }
 
 // meetOperation does so where the rules want an edge for each operation.
-func (t *Table) meetOperation(pair uint64, by *Service, c *call.Call, callee string) *Edge {
+func (t *Table) meetOperation(pair uint64, caller, callee Node, c *call.Call) *Edge {
 	operation := c.Operation.String()
 	key := mix(pair, c.Operation.Key())
 	if e := t.edges[key]; e != nil {
@@ -44,7 +44,7 @@ func (t *Table) meetOperation(pair uint64, by *Service, c *call.Call, callee str
 		return nil
 	}
 	t.operations[pair]++
-	return t.add(key, t.node(by.Key, by.Name, call.NodeService), t.node(c.Peer.Key(), callee, c.Peer.Kind), strings.Clone(operation))
+	return t.add(key, t.node(caller.Key, caller.Name, caller.Kind), t.node(callee.Key, callee.Name, callee.Kind), strings.Clone(operation))
 }
 
 func (t *Table) add(key uint64, caller, callee *Node, operation string) *Edge {

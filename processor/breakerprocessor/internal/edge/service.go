@@ -17,11 +17,14 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
-// serviceSlots is how many services are remembered; a power of two. Two that share a slot forget each other,
-// which costs an allocation a batch and a little evidence, and nothing else.
-const serviceSlots = 1 << 13
+// serviceSlots is how many services are remembered, in sets of serviceWays; powers of two. Of more than that in a set,
+// the one that was heard of longest ago is forgotten, which costs a little evidence, and nothing else.
+const (
+	serviceSlots = 1 << 13
+	serviceWays  = 8
+)
 
-// instanceSlots is how many instances are, in the same way.
+// instanceSlots is how many instances are, one by one: one that is forgotten is known again by the next span.
 const instanceSlots = 1 << 12
 
 const never = math.MinInt64 / 2
@@ -33,6 +36,8 @@ type Service struct {
 	// clientAt is when a caller's span last told of a call to it.
 	clientAt int64
 	since    int64 // when it was first seen
+	heardAt  int64 // when it was last asked for
+	handle   uint32
 	servedAt int64 // when it last told of a call that it answered
 	received window.Ring[count, *count]
 	usual    usualCount
@@ -52,19 +57,47 @@ func (c *count) Add(other *count) { *c = count(plus(uint32(*c), uint32(*other)))
 
 // Service finds the service of a resource, by the resource's key.
 func (t *Table) Service(key uint64, r *call.Resource) *Service {
-	slot := &t.services[key%serviceSlots]
-	if *slot == nil || (*slot).Key != key {
-		*slot = &Service{Key: key, Name: strings.Clone(r.Node()), clientAt: never, servedAt: never, since: t.head}
+	s := t.service(key)
+	if s == nil {
+		s = &Service{Key: key, Name: strings.Clone(r.Node()), clientAt: never, servedAt: never, since: t.head}
+		// The place of the one that was heard of longest ago, of those that may be here.
+		first := firstSlot(key)
+		slot := first
+		for i := first; i < first+serviceWays; i++ {
+			if t.services[i] == nil {
+				slot = i
+				break
+			}
+			if t.services[i].heardAt < t.services[slot].heardAt {
+				slot = i
+			}
+		}
+		s.handle = uint32(slot) + 1
+		t.services[slot] = s
 	}
-	return *slot
+	s.heardAt = t.head
+	return s
 }
 
+// service finds a service by its key, nil: not known.
+func (t *Table) service(key uint64) *Service {
+	first := firstSlot(key)
+	for _, s := range t.services[first : first+serviceWays] {
+		if s != nil && s.Key == key {
+			return s
+		}
+	}
+	return nil
+}
+
+func firstSlot(key uint64) int { return int(key % (serviceSlots / serviceWays) * serviceWays) }
+
 // Handle is a small number for the service, from 1. Another may have had it before.
-func (s *Service) Handle() uint32 { return uint32(s.Key%serviceSlots) + 1 }
+func (s *Service) Handle() uint32 { return s.handle }
 
 // ServiceOf is the handle of the service that an edge leads to, 0 when it emits no spans.
 func (t *Table) ServiceOf(e *Edge) uint32 {
-	if s := t.services[e.Callee.Key%serviceSlots]; s != nil && s.Key == e.Callee.Key && e.Callee.Kind == call.NodeService {
+	if s := t.service(e.Callee.Key); s != nil && e.Callee.Kind == call.NodeService {
 		return s.Handle()
 	}
 	return 0
@@ -72,7 +105,10 @@ func (t *Table) ServiceOf(e *Edge) uint32 {
 
 // ServiceName is the name of the service that has the handle now.
 func (t *Table) ServiceName(handle uint32) string {
-	if s := t.services[(handle-1)%serviceSlots]; handle != 0 && s != nil {
+	if handle == 0 || handle > serviceSlots {
+		return ""
+	}
+	if s := t.services[handle-1]; s != nil {
 		return s.Name
 	}
 	return ""
@@ -118,12 +154,13 @@ func (s *Service) receive(t *Table, at int64) {
 
 // speaks says that the node sends spans of the calls that it answers.
 func (t *Table) speaks(key uint64) bool {
-	s := t.services[key%serviceSlots]
-	return s != nil && s.Key == key && s.servedAt != never && t.head-s.servedAt <= t.set.Idle
+	s := t.service(key)
+	return s != nil && s.servedAt != never && t.head-s.servedAt <= t.set.Idle
 }
 
 func (s *Service) move(d int64) {
 	s.since += d
+	s.heardAt += d
 	for _, at := range []*int64{&s.clientAt, &s.servedAt} {
 		if *at != never {
 			*at += d
@@ -141,7 +178,7 @@ func (t *Table) onlyWitness(s *Service) bool {
 
 // touch notes that a caller's span told of a call to the service.
 func (t *Table) touch(key uint64) {
-	if s := t.services[key%serviceSlots]; s != nil && s.Key == key {
+	if s := t.service(key); s != nil {
 		s.clientAt = t.head
 	}
 }

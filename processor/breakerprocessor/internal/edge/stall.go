@@ -27,9 +27,9 @@ func (t *Table) lookForStall(e *Edge, now int64, tell func(Event)) {
 	if e.usual.windows < stallWindows || e.Breaker.State() != circuit.Closed && !e.stalled {
 		return
 	}
-	by := t.services[e.Caller.Key%serviceSlots]
+	by := t.service(e.Caller.Key)
 	rate := e.usual.rate(t.span)
-	if rate < stallRate || by == nil || by.Key != e.Caller.Key || by.servedAt == never {
+	if rate < stallRate || by == nil || by.servedAt == never {
 		return
 	}
 	received, usually := by.load(t, now)

@@ -170,9 +170,14 @@ func (t *Table) Warming() bool { return t.head < t.warm }
 // Record takes a call by a service that ended at the given event time (as the engine's clock places it), and
 // returns its edge: nil when it has none.
 func (t *Table) Record(c *call.Call, by *Service, from *Instance, at int64) (*Edge, Fault, Result) {
-	if c.ParentID == 0 {
-		t.enter(at)
+	e, fault, result := t.record(c, by, from, at)
+	if c.ParentID == 0 && result != Duplicate {
+		t.enter(at, c.Outcome.Bad())
 	}
+	return e, fault, result
+}
+
+func (t *Table) record(c *call.Call, by *Service, from *Instance, at int64) (*Edge, Fault, Result) {
 	switch {
 	case c.Role.Outgoing():
 		return t.recordClient(c, by, from, at)
@@ -198,6 +203,11 @@ func (t *Table) recordClient(c *call.Call, by *Service, from *Instance, at int64
 	e := t.edges[key]
 	if e == nil {
 		if e = t.meet(key, by, c); e == nil {
+			return nil, NoFault, Full
+		}
+	}
+	if e.operation == "" && e.rule != nil && e.rule.ByOperation { // known by address until its name was learned
+		if e = t.meetOperation(e.key, *e.Caller, *e.Callee, c); e == nil {
 			return nil, NoFault, Full
 		}
 	}
