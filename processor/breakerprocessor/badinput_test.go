@@ -61,7 +61,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := start(t, nil, nil)
+			h := start(t, nil, func(c *Config) { c.MaxOpenShare = 1 }) // what a span names anew may open too
 			s := &stream{}
 			require.NoError(t, h.push(t.Context(), s.batch(1200, 50*time.Millisecond, false)))
 			bad := s.batch(20, 0, false)

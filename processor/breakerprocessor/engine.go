@@ -25,6 +25,7 @@ import (
 // breakerEngine is what the traces and the logs pipelines of one component ID share: the shell around
 // engine.Engine, which decides.
 type breakerEngine struct {
+	id        component.ID
 	cfg       *Config
 	logger    *zap.Logger
 	telemetry *telemetry
@@ -44,7 +45,7 @@ type breakerEngine struct {
 }
 
 func newEngine(set processor.Settings, cfg *Config) (*breakerEngine, error) {
-	e := &breakerEngine{cfg: cfg, logger: set.Logger, read: (*call.Batch).Read}
+	e := &breakerEngine{id: set.ID, cfg: cfg, logger: set.Logger, read: (*call.Batch).Read}
 	e.batches.New = func() any { return new(batch) }
 	e.emitter = emit.New(emit.Settings{
 		Resource:  set.Resource,
@@ -71,17 +72,19 @@ func (e *breakerEngine) reset() {
 	e.publish()
 }
 
-// Start begins to deliver event records.
+// Start begins to deliver event records, and goes on from before a reload.
 func (e *breakerEngine) Start(_ context.Context, host component.Host) error {
 	e.host.Store(&host)
+	e.contain(e.resume)
 	e.emitter.Start()
 	return nil
 }
 
-// Shutdown delivers the event records that wait.
+// Shutdown delivers the event records that wait, and leaves what was learned to the engine after a reload.
 func (e *breakerEngine) Shutdown(ctx context.Context) error {
 	err := e.emitter.Shutdown(ctx)
 	e.telemetry.shutdown()
+	e.park()
 	return err
 }
 

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
@@ -97,7 +100,7 @@ func start(t testing.TB, host component.Host, change func(*Config)) *harness {
 		change(cfg)
 	}
 	require.NoError(t, cfg.Validate())
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	set.TelemetrySettings = h.tel.NewTelemetrySettings()
 	set.Resource.Attributes().PutStr("service.name", "otelcol")
 	traces, err := f.createTraces(t.Context(), set, cfg, h.traces)
@@ -122,6 +125,15 @@ func start(t testing.TB, host component.Host, change func(*Config)) *harness {
 	})
 	t.Cleanup(h.stop)
 	return h
+}
+
+var components atomic.Int64
+
+// nopSettings have an ID of their own: what one test's breaker leaves behind for a reload is not for the next test's.
+func nopSettings() processor.Settings {
+	set := processortest.NewNopSettings(metadata.Type)
+	set.ID = component.NewIDWithName(metadata.Type, strconv.FormatInt(components.Add(1), 10))
+	return set
 }
 
 // outage sends a healthy minute, then failures until the breaker is open.

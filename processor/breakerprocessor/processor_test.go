@@ -21,11 +21,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/processor/processortest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
 )
 
 func TestAnnotatesAndTells(t *testing.T) {
@@ -198,7 +195,7 @@ func TestMetrics(t *testing.T) {
 func TestOneEngineForBothSignals(t *testing.T) {
 	f := &factory{}
 	cfg := createDefaultConfig()
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	a, err := f.engine(set, cfg)
 	require.NoError(t, err)
 	b, err := f.engine(set, cfg)
@@ -217,7 +214,7 @@ func TestOneEngineForBothSignals(t *testing.T) {
 func TestSeveralLogsPipelines(t *testing.T) {
 	f := NewFactory()
 	cfg := f.CreateDefaultConfig()
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	traces, err := f.CreateTraces(t.Context(), set, cfg, consumertest.NewNop())
 	require.NoError(t, err)
 	require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
@@ -245,7 +242,7 @@ func TestSeveralLogsPipelines(t *testing.T) {
 func TestTracesOnly(t *testing.T) {
 	tel := componenttest.NewTelemetry()
 	defer func() { require.NoError(t, tel.Shutdown(context.Background())) }()
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	set.TelemetrySettings = tel.NewTelemetrySettings()
 	sink := new(consumertest.TracesSink)
 	p, err := NewFactory().CreateTraces(t.Context(), set, createDefaultConfig(), sink)
@@ -275,7 +272,7 @@ func (s stuck) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 func TestEventQueueFull(t *testing.T) {
 	tel := componenttest.NewTelemetry()
 	defer func() { require.NoError(t, tel.Shutdown(context.Background())) }()
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	set.TelemetrySettings = tel.NewTelemetrySettings()
 	core, logged := observer.New(zap.WarnLevel)
 	set.Logger = zap.New(core)

@@ -19,7 +19,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/firebreak-otel/firebreak/internal/replay"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/metadata"
@@ -39,7 +38,7 @@ func replayed(t *testing.T, in *replay.Incident, o replay.Options) pipelines {
 	factory := NewFactory()
 	cfg := factory.CreateDefaultConfig()
 	cfg.(*Config).EventQueueSize = 10_000 // a replay is faster than the queue is meant for
-	set := processortest.NewNopSettings(metadata.Type)
+	set := nopSettings()
 	traces, err := factory.CreateTraces(t.Context(), set, cfg, p.traces)
 	require.NoError(t, err)
 	logs, err := factory.CreateLogs(t.Context(), set, cfg, p.logs)
