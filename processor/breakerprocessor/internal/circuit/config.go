@@ -53,6 +53,8 @@ type Recent struct {
 	Window, Fast Sums
 	// Usual is the usual failure ratio of the edge, Expected its usual calls a second (observed ones); 0: unknown.
 	Usual, Expected float64
+	// Lag is how late calls that ended are told of, in nanoseconds.
+	Lag int64
 	// Row is how many calls failed, and are charged here, since the last success, at least.
 	Row uint32
 	// Veto: the failures are another's. A closed breaker does not open now.

@@ -19,6 +19,7 @@ type open struct {
 	from, until int64   // the present period
 	calls       uint32  // that started in it
 	expected    float64 // a second; 0: unknown
+	unseen      int64   // how long it takes for a call that starts to be seen
 	measured    float64 // obedience in the period before; -1: there was none
 }
 
@@ -56,8 +57,10 @@ func (o *open) obedience(cfg *Config, now int64) (float64, bool) {
 
 // measure is the obedience of the present period so far.
 func (o *open) measure(cfg *Config, now int64) float64 {
-	usual := o.expected * float64(now-o.from) / 1e9
+	usual := o.expected * float64(now-o.from-o.unseen) / 1e9
 	switch {
+	case usual < 0: // of the calls that started since none can have been seen
+		return 0
 	case usual > 0 && usual < float64(cfg.ProbeCalls): // too few to tell some from all
 		if o.calls > 0 {
 			return 0
@@ -73,6 +76,10 @@ func (o *open) measure(cfg *Config, now int64) float64 {
 func (o *open) step(b *Breaker, now int64, r Recent) (Transition, bool) {
 	if r.Expected > 0 {
 		o.expected = r.Expected
+	}
+	o.unseen = r.Lag
+	if n := int64(r.Window.Calls); n > 0 {
+		o.unseen += r.Window.Busy / n
 	}
 	j := b.cfg.judge(&r)
 	if o.verified(b, now, &r, &j) && j.mayClose(&r) {

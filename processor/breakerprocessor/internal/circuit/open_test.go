@@ -244,3 +244,20 @@ func TestObeyedAtLast(t *testing.T) {
 	assert.EqualValues(t, 2, ts[0].Attempt)
 	assert.Equal(t, 0.01, ts[0].Admit)
 }
+
+// Callers whose calls take longer than the open time, or are told of late, have not stopped calling: of what started
+// since, nothing can have been seen.
+func TestObedienceOfSlowCalls(t *testing.T) {
+	at := 100 * second
+	for name, r := range map[string]Recent{
+		"slow":            {Window: Sums{Calls: 10, Bad: 10, Weight: 10, BadWeight: 10, Busy: 100 * second, BadBusy: 100 * second}, Expected: 10},
+		"late":            {Window: calls(10, 10), Expected: 10, Lag: 6 * second},
+		"slow, and stops": {Window: calls(10, 10), Expected: 10, Lag: second},
+	} {
+		b := New(testConfig(), 1, 0)
+		_, ok := b.Step(at, &r)
+		require.True(t, ok)
+		_, changed := b.Step(at+5*second, &r)
+		assert.Equal(t, name == "slow, and stops", changed, name)
+	}
+}

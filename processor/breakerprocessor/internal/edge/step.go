@@ -102,7 +102,7 @@ func (t *Table) judged(e *Edge, now int64) circuit.Recent {
 	fast := (now - cfg.FastWindow + t.set.Bucket - 1) / t.set.Bucket * t.set.Bucket
 	r := circuit.Recent{
 		Window: e.Sums(now-cfg.Window, now), Fast: e.Sums(fast, now),
-		Usual: e.usual.ratio(), Expected: e.usual.rate(t.span),
+		Usual: e.usual.ratio(), Expected: e.usual.rate(t.span), Lag: t.lag.wait,
 	}
 	if cfg.Consecutive > 0 {
 		r.Row = e.row(now)
