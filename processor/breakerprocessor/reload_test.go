@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -103,7 +104,11 @@ func TestReload(t *testing.T) {
 			forShop(lax)(c)
 			c.Edges[0].Callee = "redis*"
 		}, state: "open", says: "go on"},
-		"rule about it":    {after: forShop(lax), state: "closed", told: []string{"breaker.state_changed closed"}, says: "go on"},
+		"rule about it": {after: forShop(lax), state: "closed", told: []string{"breaker.state_changed closed"}, says: "go on"},
+		"by operation": {after: forShop(func(e *EdgeConfig) {
+			lax(e)
+			e.ByOperation = true
+		}), state: "closed", told: []string{"breaker.state_changed closed"}, says: "go on"},
 		"rule is gone":     {before: forShop(func(e *EdgeConfig) { e.CloseRatio = 0.05 }), state: "open", told: []string{"breaker.state_changed closed", "breaker.state_changed open"}, says: "go on"},
 		"force_open":       {after: forShop(func(e *EdgeConfig) { e.State = stateForceOpen }), state: "forced_open", told: []string{"breaker.state_changed forced_open"}, says: "go on"},
 		"disabled":         {after: forShop(func(e *EdgeConfig) { e.State = stateDisabled }), state: "disabled", told: []string{"breaker.state_changed disabled"}, says: "go on"},
@@ -152,6 +157,21 @@ func TestReloadAgainAndAgain(t *testing.T) {
 		assert.Error(t, err, "no panic: %v", m)
 	}
 	assert.Equal(t, []string{"breaker.state_changed open", "breaker.state_changed closed"}, told)
+}
+
+// Log records of the caller are annotated at once, before any span.
+func TestReloadAnnotatesLogs(t *testing.T) {
+	id := freshID()
+	first := build(t, id, nil)
+	first.outage(t)
+	first.stop()
+	second := build(t, id, nil)
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	rl.Resource().Attributes().PutStr("service.name", "orders")
+	lr := rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+	require.NoError(t, second.logs(t.Context(), ld))
+	assert.Equal(t, "open", breakerAttributes(lr.Attributes())[keyState])
 }
 
 // Counters are those of the new engine; gauges show what it took over.

@@ -70,7 +70,11 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 			h.dirty = true // what holds it back may go without a further failure
 			if w != h.Withheld {
 				h.Withheld = w
-				tell(Event{Kind: Suppressed, Edge: e, At: now, Evidence: r.Window, Rule: why})
+				evidence := r.Window
+				if why == circuit.FastFailureRate {
+					evidence = r.Fast
+				}
+				tell(Event{Kind: Suppressed, Edge: e, At: now, Evidence: evidence, Rule: why})
 			}
 			return
 		}
