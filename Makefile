@@ -92,7 +92,7 @@ generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write the generated code anew: m
 	@$(GOFMT) -s -w cmd/otelcol-custom
 
 .PHONY: bench
-bench: ## Cost per span, ours and our peers' (OUT=file.json also writes the rows)
+bench: ## Cost per span, ours and our peers', and of a breaker's record path (OUT=file.json also writes the rows)
 	@cd bench && $(GO) run . $(if $(OUT),-out '$(abspath $(OUT))')
 
 .PHONY: tools

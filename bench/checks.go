@@ -23,6 +23,7 @@ type check struct {
 
 var breakerChecks = []check{
 	{metric: "otelcol_processor_breaker_tracked", least: 6, most: 100},
+	{metric: "otelcol_processor_breaker_trace_looks", least: 0.07, most: 0.2, perTrace: true}, // one in twenty failed
 	{metric: "otelcol_processor_breaker_late_spans", most: 0.01, perTrace: true},
 	{metric: "otelcol_processor_breaker_limit_hits", most: 0},
 	{metric: "otelcol_processor_breaker_panics", most: 0},

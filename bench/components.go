@@ -58,15 +58,29 @@ func newBuild(speed time.Duration) *build {
 }
 
 func (b *build) nop() (pipeline, error) {
-	return b.processor(processortest.NewNopFactory(), consumertest.NewNop())
+	return b.processor(processortest.NewNopFactory(), nil, consumertest.NewNop())
 }
 
 func (b *build) breaker() (pipeline, error) {
-	return b.processor(breakerprocessor.NewFactory(), consumertest.NewNop())
+	return b.processor(breakerprocessor.NewFactory(), nil, consumertest.NewNop())
 }
 
 func (b *build) rca() (pipeline, error) {
-	return b.processor(rcaprocessor.NewFactory(), consumertest.NewNop())
+	return b.processor(rcaprocessor.NewFactory(), nil, consumertest.NewNop())
+}
+
+// forget has the next breaker begin anew: what the last one left, for its successor after a reload, is taken by
+// one that has no use for it, as its window is another.
+func forget() error {
+	f := breakerprocessor.NewFactory()
+	cfg := f.CreateDefaultConfig().(*breakerprocessor.Config)
+	cfg.Window.Duration *= 2
+	taker, err := newBuild(1).processor(f, cfg, consumertest.NewNop())
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	return errors.Join(taker.Start(ctx, componenttest.NewNopHost()), taker.Shutdown(ctx))
 }
 
 func (b *build) both() (pipeline, error) {
@@ -74,17 +88,21 @@ func (b *build) both() (pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := b.processor(breakerprocessor.NewFactory(), second)
+	first, err := b.processor(breakerprocessor.NewFactory(), nil, second)
 	if err != nil {
 		return nil, err
 	}
 	return &row{pipeline: first, second: second}, nil
 }
 
-func (b *build) processor(f processor.Factory, next collector.Traces) (pipeline, error) {
+// processor is made with its default configuration where cfg is nil.
+func (b *build) processor(f processor.Factory, cfg component.Config, next collector.Traces) (pipeline, error) {
+	if cfg == nil {
+		cfg = f.CreateDefaultConfig()
+	}
 	set := processortest.NewNopSettings(f.Type())
 	set.TelemetrySettings = b.telemetry.NewTelemetrySettings()
-	return f.CreateTraces(context.Background(), set, f.CreateDefaultConfig(), next)
+	return f.CreateTraces(context.Background(), set, cfg, next)
 }
 
 // serviceGraph differs from its defaults in three settings. Its times are of the wall clock, and spans are
