@@ -92,5 +92,6 @@ func hash(trace [16]byte, span uint64) uint64 {
 	h = (h ^ h>>29) * 0xbf58476d1ce4e5b9
 	h ^= binary.LittleEndian.Uint64(trace[8:]) * 0x94d049bb133111eb
 	h = (h ^ h>>32) * 0x9e3779b97f4a7c15
-	return h ^ h>>29
+	// Neither it nor its complement is 0, which is an empty slot.
+	return (h^h>>29)&^2 | 1
 }
