@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/engine"
 )
 
@@ -236,6 +237,22 @@ func TestReloadOfAnEmptyOne(t *testing.T) {
 	assert.Equal(t, "open", build(t, id, nil).one(t, s))
 }
 
+// One that has learned something by itself goes on with that.
+func TestReloadOfABusyOne(t *testing.T) {
+	set := nopSettings()
+	cfg := createDefaultConfig().(*Config)
+	first := build(t, set.ID, nil)
+	s := first.outage(t)
+	first.stop()
+	busy, err := newEngine(set, cfg)
+	require.NoError(t, err)
+	_, err = busy.processTraces(t.Context(), s.batch(1, time.Second, false))
+	require.NoError(t, err)
+	require.NoError(t, busy.Start(t.Context(), componenttest.NewNopHost()))
+	assert.Zero(t, busy.core.States()[circuit.Open])
+	require.NoError(t, busy.Shutdown(t.Context()))
+}
+
 func TestLot(t *testing.T) {
 	var l lot
 	now := time.Unix(0, 0)
@@ -256,8 +273,10 @@ func TestLot(t *testing.T) {
 	assert.Same(t, b, l.take(ids[0], now.Add(parkedFor)), "the newer one")
 	assert.Nil(t, l.take(ids[0], now))
 
-	l.park(ids[0], a, now)
-	assert.Nil(t, l.take(ids[0], now.Add(parkedFor+1)), "too late")
+	for _, at := range []time.Duration{parkedFor + 1, -1} {
+		l.park(ids[0], a, now)
+		assert.Nil(t, l.take(ids[0], now.Add(at)), "not of this time")
+	}
 	l.park(ids[0], a, now)
 	l.park(ids[1], b, now.Add(parkedFor+1))
 	assert.Len(t, l.cores, 1, "the other one has gone")

@@ -128,8 +128,8 @@ func TestReconfigure(t *testing.T) {
 			assert.Equal(t, tt.want, w.states())
 			assert.Empty(t, w.events)
 			for _, e := range w.order {
-				assert.NotSame(t, testSettings().Circuit, e.Breaker.Config())
-				assert.Contains(t, append([]*circuit.Config{w.set.Circuit}, ruled(w.set.Rules)...), e.Breaker.Config(), "the settings in force")
+				cfg := e.Breaker.Config()
+				assert.True(t, cfg == w.set.Circuit || slices.Contains(ruled(w.set.Rules), cfg), "of the settings in force")
 			}
 		})
 	}
@@ -140,6 +140,44 @@ func ruled(rules []Rule) (out []*circuit.Config) {
 		out = append(out, r.Circuit)
 	}
 	return out
+}
+
+// Edges whose callers send no spans have settings made of the defaults, and never one for each operation.
+func TestReconfigureUnknownCaller(t *testing.T) {
+	w := warm(testSettings())
+	served := func(o call.Outcome) { w.charge("shop", w.root(o)) }
+	w.run(30*second, func(int) { served(call.OK) })
+	w.run(3*second, func(int) { served(call.Fail) })
+	e := w.order[0]
+	require.Equal(t, []string{"unknown->shop open fast_failure_rate"}, w.events)
+	handle := e.Handle()
+	s := testSettings()
+	s.Rules = []Rule{{Callee: "shop", ByOperation: true}}
+	for _, next := range []Settings{copied(testSettings()), s} {
+		require.True(t, w.Reconfigure(next))
+		assert.Equal(t, circuit.Open, e.Breaker.State())
+		assert.Same(t, e, w.Edge(handle))
+	}
+	next := testSettings()
+	next.Circuit.OpenDuration *= 2
+	require.True(t, w.Reconfigure(next))
+	assert.Equal(t, circuit.Closed, e.Breaker.State())
+	assert.Same(t, &w.crowd, e.Breaker.Config())
+}
+
+// Settings that no breaker reads but that say what is slow, and who is asked when it is to open fast.
+func TestReconfigureShared(t *testing.T) {
+	w := down(t, testSettings())
+	e := w.order[0]
+	s := testSettings()
+	s.SlowFactor = 7
+	require.True(t, w.Reconfigure(s))
+	assert.Equal(t, circuit.Closed, e.Breaker.State())
+	require.NotEmpty(t, e.Hot.callers.Total(w.now).Calls)
+	s = copied(s)
+	s.Circuit.FastWindow = second
+	require.True(t, w.Reconfigure(s))
+	assert.Zero(t, e.Hot.callers.Total(w.now).Calls, "cells of another width")
 }
 
 // What is set by hand is lifted when its rule is gone, and the breaker judges at once: the window goes on.

@@ -59,6 +59,17 @@ func TestReconfigureCold(t *testing.T) {
 	}
 }
 
+// A clock that waits for other than before stands where it stood: one span does not move it by hours.
+func TestReconfigureClock(t *testing.T) {
+	e, _, _ := run(steady(start, start+35*second, never), 100)
+	set := settings()
+	set.Lateness = 20 * second
+	require.True(t, e.Reconfigure(set, func(decision.Event) {}))
+	at := start + 3600*second
+	learn(e, steady(at, at+1, never))
+	assert.EqualValues(t, 2, e.Counts().Future)
+}
+
 func TestReconfigureBounds(t *testing.T) {
 	e, _, _ := run(steady(start, start+35*second, between(30, 40)), 100)
 	set := settings()
