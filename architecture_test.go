@@ -59,7 +59,9 @@ func (s *source) decides() bool {
 		return true
 	}
 	p := s.processor()
-	return p != "" && under(s.path, p+"/internal") && !under(s.path, p+"/internal/metadata", p+"/internal/metadatatest")
+	// peers is a module of its own: it runs other libraries beside ours, and decides nothing.
+	return p != "" && under(s.path, p+"/internal") &&
+		!under(s.path, p+"/internal/metadata", p+"/internal/metadatatest", p+"/internal/circuit/peers")
 }
 
 func (s *source) at(n ast.Node) string {

@@ -33,8 +33,9 @@ type breakerEngine struct {
 	batches   sync.Pool // *batch
 	read      func(*call.Batch, ptrace.Traces)
 
-	mu   sync.Mutex
-	core *engine.Engine
+	mu     sync.Mutex
+	core   *engine.Engine
+	before *engine.Engine // what was learned before a reload, until the first spans come; nil: nothing
 
 	open      atomic.Pointer[map[uint64]engine.Mark] // by service key: callers whose dependency is open
 	host      atomic.Pointer[component.Host]
@@ -75,7 +76,7 @@ func (e *breakerEngine) reset() {
 // Start begins to deliver event records, and goes on from before a reload.
 func (e *breakerEngine) Start(_ context.Context, host component.Host) error {
 	e.host.Store(&host)
-	e.contain(e.resume)
+	e.take()
 	e.emitter.Start()
 	return nil
 }
@@ -100,6 +101,7 @@ func (e *breakerEngine) learn(b *batch) {
 			e.reset()
 		}
 	}()
+	e.resume(b)
 	b.marks = e.core.Learn(&b.calls, b.marks[:0])
 	e.telemetry.skipped(&b.calls)
 	done = true

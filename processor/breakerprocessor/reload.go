@@ -80,22 +80,33 @@ func (e *breakerEngine) park() {
 	}
 }
 
-// resume goes on with what the engine before the reload learned, if there was one.
-func (e *breakerEngine) resume() {
+// take finds what the engine before the reload learned, if there was one.
+func (e *breakerEngine) take() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.before = reloads.take(e.id, time.Now())
+}
+
+// resume goes on with that, when the spans go on where they were: a stream of another time is another stream. The lock
+// must be held.
+func (e *breakerEngine) resume(b *batch) {
+	before := e.before
+	if before == nil || len(b.calls.Calls) == 0 {
+		return
+	}
+	e.before = nil
 	if e.core.Begun() {
 		return
 	}
-	core := reloads.take(e.id, time.Now())
-	if core == nil {
+	gap := time.Duration(b.calls.Calls[0].End - before.Head())
+	switch {
+	case gap < -e.cfg.AllowedLateness || gap > 2*parkedFor:
 		return
-	}
-	if !core.Reconfigure(e.cfg.settings(), e.happened) {
+	case !before.Reconfigure(e.cfg.settings(), e.happened):
 		e.logger.Info("The window or max_spans was changed: all breakers begin anew, closed")
 		return
 	}
-	e.core = core
+	e.core = before
 	e.publish()
 	e.logger.Info("Breakers go on from before the reload; those whose settings were changed begin anew")
 }

@@ -160,13 +160,14 @@ func TestReloadAgainAndAgain(t *testing.T) {
 	assert.Equal(t, []string{"breaker.state_changed open", "breaker.state_changed closed"}, told)
 }
 
-// Log records of the caller are annotated at once, before any span.
+// Log records of the caller are annotated as soon as spans go on.
 func TestReloadAnnotatesLogs(t *testing.T) {
 	id := freshID()
 	first := build(t, id, nil)
-	first.outage(t)
+	s := first.outage(t)
 	first.stop()
 	second := build(t, id, nil)
+	second.one(t, s)
 	ld := plog.NewLogs()
 	rl := ld.ResourceLogs().AppendEmpty()
 	rl.Resource().Attributes().PutStr("service.name", "orders")
@@ -189,6 +190,7 @@ func TestReloadMetrics(t *testing.T) {
 	require.NoError(t, err)
 	first.stop()
 	second := build(t, id, func(c *Config) { c.MaxEdges = 1 })
+	second.one(t, s)
 	_, err = second.tel.GetMetric("otelcol_processor_breaker_limit_hits")
 	require.Error(t, err)
 	state, err := second.tel.GetMetric("otelcol_processor_breaker_state")
@@ -221,6 +223,28 @@ func TestReloadLateSpans(t *testing.T) {
 	assert.Equal(t, "closed", first.one(t, s))
 	assert.Equal(t, "open", second.one(t, s))
 	assert.Equal(t, 1261, first.traces.SpanCount())
+}
+
+// Spans of another time are another stream: a recording that is played again, say.
+func TestReloadOfAnotherTime(t *testing.T) {
+	for name, tt := range map[string]struct {
+		by   time.Duration
+		want string
+	}{
+		"it goes on":     {0, "open"},
+		"a minute later": {time.Minute, "open"},
+		"from the start": {-time.Minute, "closed"},
+		"an hour later":  {time.Hour, "closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := freshID()
+			first := build(t, id, nil)
+			s := first.outage(t)
+			first.stop()
+			s.at += tt.by
+			assert.Equal(t, tt.want, build(t, id, nil).one(t, s))
+		})
+	}
 }
 
 // One that was never asked anything leaves nothing, and takes nothing away.

@@ -5,7 +5,6 @@ package edge
 
 import (
 	"math"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,7 +133,10 @@ func (t *Table) instanceAt(p *call.Peer) *Instance {
 	if *slot == nil || (*slot).Key != key {
 		name := strings.Clone(p.Instance)
 		if p.InstancePort != 0 {
-			name = net.JoinHostPort(name, strconv.Itoa(int(p.InstancePort)))
+			if strings.IndexByte(name, ':') >= 0 { // IPv6
+				name = "[" + name + "]"
+			}
+			name += ":" + strconv.Itoa(int(p.InstancePort))
 		}
 		*slot = &Instance{Key: key, Name: name}
 	}

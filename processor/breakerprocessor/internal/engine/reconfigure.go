@@ -11,6 +11,9 @@ import (
 // Begun says that the engine has taken a span.
 func (e *Engine) Begun() bool { return e.begun }
 
+// Head is how far event time has come, in unix nanoseconds.
+func (e *Engine) Head() int64 { return e.clock.Head() }
+
 // Reconfigure puts other settings into force, and has events told to another. What was learned stays, but for the breakers
 // of edges whose settings differ; counts begin anew. False: the window or MaxSpans is another, and nothing was done.
 func (e *Engine) Reconfigure(set Settings, tell func(decision.Event)) bool {
