@@ -156,7 +156,7 @@ func (o *output) addRecord(res pcommon.Resource, lr plog.LogRecord) {
 		o.events++
 	default:
 		o.logs++
-		if rca, _ := ours(lr.Attributes()); rca > 0 {
+		if rca, breaker := ours(lr.Attributes()); rca+breaker > 0 {
 			o.annotatedLogs++
 		}
 	}
