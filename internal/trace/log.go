@@ -146,20 +146,18 @@ func (l *Log) collect(id *ID) {
 	}
 }
 
+// Newest shows the spans that are held, the newest first, until see says that it has seen enough.
+func (l *Log) Newest(see func(*Span) bool) {
+	for seq, n := l.seq, l.Len(); n > 0 && see(&l.at(seq).span); n-- {
+		seq--
+	}
+}
+
 // Len is how many spans are held.
 func (l *Log) Len() int { return int(min(l.seq, l.size)) }
 
 // Cut is how often Trace left spans out, or gave up looking for more, because of the most that it returns.
 func (l *Log) Cut() uint64 { return l.cut }
-
-// Oldest is the End of the oldest span held, once spans have been overwritten: of a trace that began before, spans
-// may be missing. math.MinInt64: all that came is held.
-func (l *Log) Oldest() int64 {
-	if l.seq <= l.size {
-		return math.MinInt64
-	}
-	return l.at(l.seq - l.size + 1).span.End
-}
 
 // Bytes returns about how much memory the log holds.
 func (l *Log) Bytes() int64 {

@@ -92,15 +92,26 @@ func colliding(l *Log, id ID) ID {
 	}
 }
 
-func TestLogOldest(t *testing.T) {
+// The newest first, never more than are held, and no further than is asked for.
+func TestLogNewest(t *testing.T) {
 	l := NewLog(1, 1)
-	for i := range int64(4096) {
-		require.Equal(t, int64(math.MinInt64), l.Oldest(), "%d", i)
-		l.Add(ID{1}, Span{End: i}, 0)
+	var seen []int64
+	see := func(most int) []int64 {
+		seen = seen[:0]
+		l.Newest(func(s *Span) bool {
+			seen = append(seen, s.End)
+			return len(seen) < most
+		})
+		return seen
 	}
-	assert.Equal(t, int64(math.MinInt64), l.Oldest())
-	l.Add(ID{1}, Span{End: 4096}, 0)
-	assert.EqualValues(t, 1, l.Oldest())
+	assert.Empty(t, see(9))
+	for i := range int64(5000) {
+		l.Add(ID{1}, Span{End: i}, 0)
+		require.Equal(t, i, see(1)[0])
+	}
+	assert.Equal(t, []int64{4999, 4998, 4997}, see(3))
+	require.Len(t, see(9999), 4096)
+	assert.EqualValues(t, 904, seen[4095])
 }
 
 // Against a plain list: whatever the traces, collisions, copies, wraps and the turn of 32 bits.

@@ -33,9 +33,10 @@ type breakerEngine struct {
 	batches   sync.Pool // *batch
 	read      func(*call.Batch, ptrace.Traces)
 
-	mu     sync.Mutex
-	core   *engine.Engine
-	before *engine.Engine // what was learned before a reload, until the first spans come; nil: nothing
+	mu      sync.Mutex
+	core    *engine.Engine
+	before  *engine.Engine // what was learned before a reload, until the first spans come; nil: nothing
+	changed bool           // a breaker changed its state, and the logs side does not know yet
 
 	open      atomic.Pointer[map[uint64]engine.Mark] // by service key: callers whose dependency is open
 	host      atomic.Pointer[component.Host]
@@ -103,6 +104,9 @@ func (e *breakerEngine) learn(b *batch) {
 	}()
 	e.resume(b)
 	b.marks = e.core.Learn(&b.calls, b.marks[:0])
+	if e.changed { // once a batch: in an outage thousands may open at a time
+		e.publish()
+	}
 	e.telemetry.skipped(&b.calls)
 	done = true
 }
@@ -110,10 +114,10 @@ func (e *breakerEngine) learn(b *batch) {
 // happened is called by the engine, under the lock, for each event.
 func (e *breakerEngine) happened(ev decision.Event) {
 	e.telemetry.event(&ev)
-	if ev.Name == decision.StateChanged {
-		e.publish()
+	e.changed = e.changed || ev.Name == decision.StateChanged
+	if entry := e.logger.Check(zap.DebugLevel, "Breaker event"); entry != nil {
+		entry.Write(zap.String("event", ev.Name), zap.String("name", ev.Edge.Name), zap.String("what", ev.Sentence()))
 	}
-	e.logger.Debug("Breaker event", zap.String("event", ev.Name), zap.String("name", ev.Edge.Name), zap.String("what", ev.Sentence()))
 	if e.emitter.Emit(eventOf(&ev)) {
 		return
 	}
@@ -135,6 +139,7 @@ func (e *breakerEngine) happened(ev decision.Event) {
 func (e *breakerEngine) publish() {
 	open := e.core.Open()
 	e.open.Store(&open)
+	e.changed = false
 }
 
 // contain runs f; a panic costs the analysis, not the telemetry. It returns false after one.

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/firebreak-otel/firebreak/internal/emit"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 )
 
@@ -57,6 +58,7 @@ func eventAttributes(e *decision.Event, m pcommon.Map) {
 		m.PutBool(keyOver, e.Over)
 		m.PutBool(keyMetastable, e.Retries.Metastable)
 		m.PutDouble(keyAmplification, e.Amplification())
+		m.PutDouble(keyPathAmplification, e.Retries.PathAmplification)
 		m.PutDouble(keyRetryBudget, e.Retries.Budget)
 		m.PutInt(keyAttempts, int64(e.Attempts))
 		m.PutInt(keyRequests, int64(e.Requests))
@@ -86,6 +88,10 @@ func changeAttributes(e *decision.Event, m pcommon.Map) {
 	}
 	if e.ConcurrencyLimit > 0 {
 		m.PutInt(keyConcurrencyLimit, int64(e.ConcurrencyLimit))
+	}
+	if e.State == circuit.Open.String() && e.InFlightMax > 0 {
+		m.PutInt(keyInFlightMax, int64(e.InFlightMax))
+		m.PutDouble(keyInFlightMean, e.InFlight)
 	}
 	if e.Effects.Entries > 0 {
 		m.PutDouble(keyPropagation, e.Effects.Propagation)

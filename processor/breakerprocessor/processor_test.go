@@ -61,12 +61,14 @@ func TestAnnotatesAndTells(t *testing.T) {
 	attrs := lr.Attributes().AsRaw()
 	assert.InDelta(t, 5, attrs["breaker.open.duration"], 1.01)
 	delete(attrs, "breaker.open.duration")
+	assert.InDelta(t, 0.04, attrs["breaker.in_flight.mean"], 0.001, "2 ms, 20 times a second")
+	delete(attrs, "breaker.in_flight.mean")
 	assert.Equal(t, map[string]any{
 		"breaker.name": "orders->postgresql/shop", "breaker.state": "open", "breaker.previous_state": "closed",
 		"breaker.advice": "reject", "breaker.reason": "fast_failure_rate", "breaker.caller.name": "orders",
 		"breaker.callee.name": "postgresql/shop", "breaker.callee.kind": "database",
 		"breaker.failure.ratio": 1.0, "breaker.window.requests": int64(25), "breaker.attempt": int64(0),
-		"breaker.admit.ratio": 0.0, "breaker.enforced": false,
+		"breaker.admit.ratio": 0.0, "breaker.enforced": false, "breaker.in_flight.max": int64(1),
 	}, attrs)
 }
 

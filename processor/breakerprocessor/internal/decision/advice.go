@@ -62,9 +62,11 @@ type Advice struct {
 	Backlog bool    `json:"backlog,omitempty"`
 	Retries Retries `json:"retries"`
 	Effects Effects `json:"effects"`
-	// ConcurrencyLimit is how many calls should be in flight at most; 0: not known. InFlight is how many are, on average.
+	// ConcurrencyLimit is how many calls should be in flight at most; 0: not known. InFlight is how many are, on average, and
+	// InFlightMax how many were at a time, at most, in the window in which the breaker opened; 0: closed, or not known.
 	ConcurrencyLimit int     `json:"concurrency_limit,omitempty"`
 	InFlight         float64 `json:"in_flight"`
+	InFlightMax      int     `json:"in_flight_max,omitempty"`
 	Saturated        bool    `json:"saturated,omitempty"`
 	// Eject names instances of the callee that should get no calls, DegradedCallers those of the caller that fail where the
 	// others do not.
@@ -76,6 +78,8 @@ type Advice struct {
 type Retries struct {
 	// Amplification is how many calls are made for one that is wanted.
 	Amplification float64 `json:"amplification"`
+	// PathAmplification is how many calls on the edge one request comes to by the retries of all layers above it as well.
+	PathAmplification float64 `json:"path_amplification"`
 	// Storm: they are more than the callee can bear. Metastable: they go on though what caused them is well again.
 	Storm      bool `json:"storm,omitempty"`
 	Metastable bool `json:"metastable,omitempty"`

@@ -24,6 +24,9 @@ type Hot struct {
 	Withheld Withheld
 	// Ejected are the callee's instances that are to be left out, Degraded the caller's that fail where others don't.
 	Ejected, Degraded []string
+	// MostInFlight is how many calls were in flight at a time, at most, in the window in which the breaker opened last;
+	// 0: not known.
+	MostInFlight int
 	// Metastable: retries go on though what caused them is well again.
 	Metastable bool
 

@@ -104,17 +104,15 @@ func (t *Table) deeperHealthy(e *Edge) bool {
 	})
 }
 
-// RetryLayer is the name of the edge that alone should go on retrying, of a path on which several do; empty when no more
-// than one does.
-func (t *Table) RetryLayer(e *Edge) string {
+// RetryLayer looks at the path to the edge, as far up as its failures reach. keep is the name of the edge that alone
+// should go on retrying; empty when no more than one does. amplification is how many calls on the edge one request at
+// the path's begin comes to, as far as traces were told of.
+func (t *Table) RetryLayer(e *Edge) (keep string, amplification float64) {
 	path := []*Edge{e}
-	for on := e; len(path) < maxPath; {
-		i := slices.IndexFunc(t.active, func(a *Edge) bool { return a.Callee == on.Caller && a.Hot.retries(t) && !slices.Contains(path, a) })
-		if i < 0 {
-			break
+	for on := e; on != nil && len(path) < maxPath; {
+		if on = t.above(on, path); on != nil {
+			path = append(path, on)
 		}
-		on = t.active[i]
-		path = append(path, on)
 	}
 	slices.Reverse(path)
 	sums := make([]storm.LayerSum, len(path))
@@ -123,10 +121,27 @@ func (t *Table) RetryLayer(e *Edge) string {
 		a := on.attempts(to-t.storm.Window, to)
 		sums[i] = storm.LayerSum{First: uint64(a.Calls), Attempts: uint64(a.Attempts)}
 	}
-	if plan := storm.Layers(sums); len(plan.Drop) > 0 {
-		return path[plan.Keep].Name()
+	plan := storm.Layers(sums)
+	if len(plan.Drop) > 0 {
+		keep = path[plan.Keep].Name()
 	}
-	return ""
+	return keep, plan.Amplification
+}
+
+// above is an edge to who calls on edge e, with failures: the first on which calls are retried, else the first at all.
+func (t *Table) above(e *Edge, not []*Edge) (above *Edge) {
+	for _, a := range t.active {
+		if a.Callee != e.Caller || slices.Contains(not, a) {
+			continue
+		}
+		if a.Hot.retries(t) {
+			return a
+		}
+		if above == nil {
+			above = a
+		}
+	}
+	return above
 }
 
 func (h *Hot) retries(t *Table) bool { return t.head-h.retriedAt <= t.span }

@@ -167,13 +167,17 @@ func TestRetryLayer(t *testing.T) {
 	for _, tt := range []struct {
 		gateway, orders, payments int
 		want                      string
+		amplification             float64
 	}{
-		{0, 0, 2, ""}, {2, 0, 2, ""}, {0, 1, 2, "payments->postgresql/shop"}, {1, 1, 2, "payments->postgresql/shop"}, {1, 2, 0, "orders->payments"},
+		{0, 0, 2, "", 3}, {2, 0, 2, "payments->postgresql/shop", 9}, {0, 1, 2, "payments->postgresql/shop", 6},
+		{1, 1, 2, "payments->postgresql/shop", 12}, {1, 2, 0, "orders->payments", 6}, {0, 0, 0, "", 1},
 	} {
 		w = warm(testSettings())
 		retries = map[string]int{"gateway": tt.gateway, "orders": tt.orders, "payments": tt.payments}
 		w.run(30*second, request)
-		assert.Equal(t, tt.want, w.RetryLayer(w.order[2]), "%v", tt)
+		keep, amplification := w.RetryLayer(w.order[2])
+		assert.Equal(t, tt.want, keep, "%v", tt)
+		assert.InDelta(t, tt.amplification, amplification, 0.1, "%v", tt)
 	}
 }
 

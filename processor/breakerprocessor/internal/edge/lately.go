@@ -44,8 +44,14 @@ func (e *Edge) Faults() (here, deeper uint32) {
 	return minus(t.bad, t.pending), t.deeper
 }
 
-// Limit is how many calls should be in flight at most, 0: not known.
-func (e *Edge) Limit() uint32 { return e.usual.load.Limit() }
+// Limit is how many calls should be in flight at most, 0: not known. It follows from the mean, which tells nothing of bursts
+// where hardly a call is in flight.
+func (e *Edge) Limit() uint32 {
+	if usual := e.usual.load.Usual(); usual >= 1 {
+		return inflight.Limit(usual)
+	}
+	return 0
+}
 
 // Storm says that retries are more than the callee can bear.
 func (e *Edge) Storm() bool { return e.Hot != nil && e.Hot.storm.Storm() }

@@ -292,7 +292,7 @@ func (t *Table) count(e *Edge, c *call.Call, at int64) (Fault, Result) {
 	}
 	fault := NoFault
 	if c.Outcome.Bad() {
-		fault = t.firstFault(e, c)
+		fault = t.firstFault(e, c, at)
 	}
 	took := c.Duration()
 	p := pulse{calls: 1, weight: WeightOf(c.Weight), busy: busyOf(took)}
@@ -318,9 +318,10 @@ func (t *Table) count(e *Edge, c *call.Call, at int64) (Fault, Result) {
 }
 
 // firstFault is what a failed call is taken for until its trace is looked at: where the callee sends spans of its own
-// they are waited for, unless the callee was not even reached.
-func (t *Table) firstFault(e *Edge, c *call.Call) Fault {
-	if c.Reason == call.ReasonUnreachable || e.Callee.Kind != call.NodeService || !t.speaks(e.Callee.Key) {
+// they are waited for, unless the callee was not even reached. What counts elsewhere than at its end, as the clock doubts
+// it, is not corrected later, and stands as it is.
+func (t *Table) firstFault(e *Edge, c *call.Call, at int64) Fault {
+	if at != c.End || c.Reason == call.ReasonUnreachable || e.Callee.Kind != call.NodeService || !t.speaks(e.Callee.Key) {
 		return Charged
 	}
 	return Pending

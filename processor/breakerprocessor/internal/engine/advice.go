@@ -29,6 +29,9 @@ func (e *Engine) advice(on *edge.Edge) decision.Advice {
 	if h == nil {
 		return a
 	}
+	if on.Breaker.State() != circuit.Closed {
+		a.InFlightMax = h.MostInFlight
+	}
 	a.Eject, a.DegradedCallers, a.Withheld = h.Ejected, h.Degraded, h.Withheld.String()
 	e.because(&a, on)
 	e.reach(&a, on)
@@ -65,8 +68,9 @@ func (e *Engine) reach(a *decision.Advice, on *edge.Edge) {
 	}
 	a.Retries = decision.Retries{
 		Amplification: w.Amplification, Storm: on.Storm(), Metastable: on.Hot.Metastable, Budget: storm.Recommended,
-		Composition: storm.Order, Layer: e.table.RetryLayer(on),
+		Composition: storm.Order,
 	}
+	a.Retries.Layer, a.Retries.PathAmplification = e.table.RetryLayer(on)
 }
 
 // event is an event of the table with its edge's advice.

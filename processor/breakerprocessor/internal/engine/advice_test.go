@@ -47,12 +47,13 @@ func TestAdvice(t *testing.T) {
 	assert.GreaterOrEqual(t, a.Calls, uint32(20))
 	assert.InDelta(t, 0, a.Obedience, 0.3, "calls flow all the same")
 	assert.Positive(t, a.InFlight)
+	assert.Equal(t, 1, a.InFlightMax)
 	assert.InDelta(t, 1, a.Effects.Propagation, 0)
 	assert.False(t, a.Effects.Fallback)
 	assert.Equal(t, []string{"gateway", "orders", "payments"}, a.Effects.Upstreams)
 	assert.InDelta(t, 0.7, a.Effects.Entries, 0.3)
 	assert.Equal(t, a.Effects.Entries, a.Effects.EntriesFailed)
-	assert.Equal(t, decision.Retries{Amplification: 1, Budget: storm.Recommended, Composition: storm.Order}, a.Retries)
+	assert.Equal(t, decision.Retries{Amplification: 1, PathAmplification: 1, Budget: storm.Recommended, Composition: storm.Order}, a.Retries)
 	var states [circuit.NumStates]int64
 	states[circuit.Closed], states[circuit.Open] = 3, 1 // and one for who calls the gateway
 	assert.Equal(t, states, e.States())

@@ -202,12 +202,18 @@ func (e *Engine) step(head int64) {
 	for ; e.next <= head; e.next += stepWidth {
 		e.table.Advance(e.next)
 		e.stories.look(e.next)
+		e.stories.peaks = maxPeaks
 		e.table.Step(e.next, e.happened)
 	}
 }
 
 // happened passes an event of the table on.
-func (e *Engine) happened(ev edge.Event) { e.tell(e.event(&ev)) }
+func (e *Engine) happened(ev edge.Event) {
+	if ev.Kind == edge.Changed && ev.Transition.To == circuit.Open {
+		ev.Edge.Hot.MostInFlight = e.stories.mostInFlight(ev.Edge, ev.At-e.set.Circuit.Window, ev.At)
+	}
+	e.tell(e.event(&ev))
+}
 
 // after is the first time of decision later than t.
 func after(t int64) int64 {
@@ -247,16 +253,19 @@ func (e *Engine) States() (n [circuit.NumStates]int64) {
 // Open says which service's calls are advised against, by the service's key: the name and reason of the breaker that
 // has been open longest.
 func (e *Engine) Open() map[uint64]Mark {
-	var open map[uint64]Mark
+	longest := make(map[uint64]*edge.Edge)
 	for _, on := range e.table.Active() {
-		if s := on.Breaker.State(); decision.For(s) != decision.Reject || on.Caller.Key == 0 {
+		key := on.Caller.Key
+		if decision.For(on.Breaker.State()) != decision.Reject || key == 0 {
 			continue
-		} else if _, there := open[on.Caller.Key]; !there {
-			if open == nil {
-				open = make(map[uint64]Mark)
-			}
-			open[on.Caller.Key] = Mark{Name: on.Name(), State: s, Reason: on.Hot.Cause.Reason.String()}
 		}
+		if other := longest[key]; other == nil || on.Hot.Last.At < other.Hot.Last.At {
+			longest[key] = on
+		}
+	}
+	open := make(map[uint64]Mark, len(longest))
+	for key, on := range longest {
+		open[key] = Mark{Name: on.Name(), State: on.Breaker.State(), Reason: on.Hot.Cause.Reason.String()}
 	}
 	return open
 }

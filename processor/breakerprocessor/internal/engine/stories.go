@@ -9,6 +9,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/edge"
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/inflight"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/story"
 )
 
@@ -18,7 +19,7 @@ const (
 	tagFault     = 27      // two bits: the edge.Fault that it is counted as
 	tagTold      = 1 << 29 // its effects are counted
 	tagRetry     = 1 << 30 // it is counted as a retry
-	tagCounted   = 1 << 31 // it is in its edge's sums
+	tagCounted   = 1 << 31 // it is in its edge's sums, at its end
 )
 
 // expectedSlots is how many failing traces are known to wait already; a power of two. Those that share a slot are looked
@@ -54,6 +55,9 @@ type stories struct {
 	tags  []uint32
 	seqs  []uint64
 	bare  []uint32 // tags without what was done
+
+	peaks     int // for how many openings of this step the log may still be read
+	intervals []inflight.Interval
 }
 
 // expected are the looks that a trace waits for.
@@ -86,7 +90,7 @@ func (s *stories) forget() {
 // add keeps a span, and has its trace looked at when it failed.
 func (s *stories) add(c *call.Call, by *edge.Service, on *edge.Edge, fault edge.Fault, counted bool, at, head int64) {
 	tag := uint32(c.Operation.Key())&tagOperation | uint32(fault)<<tagFault
-	if counted {
+	if counted && at == c.End { // else it is not found there again
 		tag |= tagCounted
 	}
 	span := trace.Span{

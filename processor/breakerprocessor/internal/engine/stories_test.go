@@ -219,6 +219,27 @@ func TestLateCorrection(t *testing.T) {
 	assert.EqualValues(t, 1, s.Bad)
 }
 
+// A call whose clock is ahead counts at the head, where what its trace tells is not looked for: it stays charged.
+func TestFutureIsNotCorrected(t *testing.T) {
+	f := newFeed(settings())
+	c := chain(77, f.at, all)
+	for i := range c {
+		if c[i].Resource == orders {
+			c[i].Start, c[i].End = c[i].Start+3600*second, c[i].End+3600*second
+		}
+	}
+	learn(f.Engine, c)
+	require.EqualValues(t, 2, f.Counts().Future)
+	for range 2 {
+		s := f.sums("orders->payments")
+		assert.Equal(t, []uint32{1, 0, 0}, []uint32{s.Bad, s.Pending, s.Deeper})
+		f.quiet(4 * second)
+	}
+	s := f.sums("gateway->orders")
+	assert.EqualValues(t, 1, s.Deeper, "others are corrected")
+	assert.EqualValues(t, 1, f.sums("payments->postgresql/shop").Bad)
+}
+
 // Those for which there is no room are counted; what they were counted as stays.
 func TestFailingBound(t *testing.T) {
 	set := settings()

@@ -27,8 +27,8 @@ func (l LayerSum) factor() float64 {
 // Plan says which layers retry on a path, and which should.
 type Plan struct {
 	// Amplification is how many calls at the end of the path one request at its root causes: the product over the
-	// edges of attempts by first attempts. After is what remains when Keep alone goes on retrying as it does.
-	Amplification, After float64
+	// edges of attempts by first attempts.
+	Amplification float64
 	// Keep is the index of the layer that should go on retrying, -1 when none does (5 % more attempts than first ones).
 	// Drop are those that should stop.
 	Keep int
@@ -43,7 +43,7 @@ type Plan struct {
 // work between the two again. What is not known here, and to be checked by people: that the calls may be repeated
 // safely, and that the caller's deadline leaves time.
 func Layers(path []LayerSum) Plan {
-	p := Plan{Amplification: 1, After: 1, Keep: -1}
+	p := Plan{Amplification: 1, Keep: -1}
 	for i, l := range path {
 		f := l.factor()
 		p.Amplification *= f
@@ -53,7 +53,7 @@ func Layers(path []LayerSum) Plan {
 		if p.Keep >= 0 {
 			p.Drop = append(p.Drop, p.Keep)
 		}
-		p.Keep, p.After = i, f
+		p.Keep = i
 	}
 	return p
 }

@@ -260,14 +260,14 @@ func TestLayers(t *testing.T) {
 		path []LayerSum
 		want Plan
 	}{
-		"no path":                         {nil, Plan{1, 1, -1, nil}},
-		"nobody retries":                  {[]LayerSum{{10, 10}, {10, 10}}, Plan{1, 1, -1, nil}},
-		"one does":                        {[]LayerSum{{10, 10}, three, {30, 30}}, Plan{3, 3, 1, nil}},
-		"two do":                          {[]LayerSum{three, {30, 30}, {30, 60}}, Plan{6, 2, 2, []int{0}}},
-		"five layers, 243":                {[]LayerSum{three, {30, 90}, {90, 270}, {270, 810}, {810, 2430}}, Plan{243, 3, 4, []int{0, 1, 2, 3}}},
-		"without calls":                   {[]LayerSum{{0, 0}, three}, Plan{3, 3, 1, nil}},
-		"fewer attempts than is possible": {[]LayerSum{{10, 5}, three}, Plan{3, 3, 1, nil}},
-		"a retry now and then is none":    {[]LayerSum{three, {100, 104}}, Plan{3 * 1.04, 3, 0, nil}},
+		"no path":                         {nil, Plan{1, -1, nil}},
+		"nobody retries":                  {[]LayerSum{{10, 10}, {10, 10}}, Plan{1, -1, nil}},
+		"one does":                        {[]LayerSum{{10, 10}, three, {30, 30}}, Plan{3, 1, nil}},
+		"two do":                          {[]LayerSum{three, {30, 30}, {30, 60}}, Plan{6, 2, []int{0}}},
+		"five layers, 243":                {[]LayerSum{three, {30, 90}, {90, 270}, {270, 810}, {810, 2430}}, Plan{243, 4, []int{0, 1, 2, 3}}},
+		"without calls":                   {[]LayerSum{{0, 0}, three}, Plan{3, 1, nil}},
+		"fewer attempts than is possible": {[]LayerSum{{10, 5}, three}, Plan{3, 1, nil}},
+		"a retry now and then is none":    {[]LayerSum{three, {100, 104}}, Plan{3 * 1.04, 0, nil}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,6 @@ func (t *Teller) join() {
 			}
 		}
 	}
-	t.story.Groups = t.story.Groups[:0]
 	for k := range g.groups {
 		if e := &g.groups[k]; e.n > 1 && (e.bad || e.said) {
 			t.tellGroup(e)
@@ -73,14 +72,9 @@ func (t *Teller) tellGroup(e *group) {
 		s := &t.spans[i]
 		g.attempts = append(g.attempts, retry.Attempt{Start: s.Start, End: s.End, OK: !unwell(s), Resend: uint32(s.Attempt), Index: i})
 	}
-	l := retry.Join(g.attempts)
+	retry.Join(g.attempts)
 	for _, a := range g.attempts {
 		t.story.Meanings[a.Index].Retry = a.Retry
-	}
-	if l.Retries > 0 {
-		t.story.Groups = append(t.story.Groups, Group{
-			Edge: t.spans[e.first].Op, First: e.first, Attempts: l.Attempts, Retries: l.Retries, OK: l.OK,
-		})
 	}
 }
 

@@ -47,15 +47,6 @@ type Meaning struct {
 	Retry bool
 }
 
-// Group is a call that was sent more than once.
-type Group struct {
-	Edge     uint32
-	First    int32 // index of the first attempt
-	Attempts int   // calls of the same parent, edge and operation
-	Retries  int   // those of them that repeat one that failed
-	OK       bool  // the outcome of the last
-}
-
 // Hurt is one piece of work in which calls of an edge were charged.
 type Hurt struct {
 	Edge   uint32
@@ -73,7 +64,6 @@ const MaxUpstream = 16
 // Story is what a trace tells. It is valid until the next Tell.
 type Story struct {
 	Meanings []Meaning // one a span
-	Groups   []Group   // in order of First
 	Hurt     []Hurt    // in order of Call
 	// Entry is the index of the request that began it all: the topmost incoming span below the root, or the root.
 	// When no root is there, the first incoming span whose parent is missing; -1: neither.
