@@ -146,11 +146,11 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	}
 	list, _ := conf.Get("edges").([]any)
 	for i := range c.Edges {
+		c.Edges[i] = EdgeConfig{BreakerConfig: c.BreakerConfig}
 		own, ok := list[i].(map[string]any)
-		if !ok {
+		if !ok { // empty
 			continue
 		}
-		c.Edges[i] = EdgeConfig{BreakerConfig: c.BreakerConfig}
 		if err := confmap.NewFromStringMap(own).Unmarshal(&c.Edges[i]); err != nil {
 			return fmt.Errorf("edges[%d]: %w", i, err)
 		}

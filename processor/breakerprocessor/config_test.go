@@ -120,6 +120,9 @@ func TestBadConfig(t *testing.T) {
 	}
 	cfg := createDefaultConfig()
 	require.ErrorContains(t, confmap.NewFromStringMap(map[string]any{"failure_rate": 0.5}).Unmarshal(cfg), "failure_rate", "an unknown key")
+	empty := createDefaultConfig()
+	require.NoError(t, confmap.NewFromStringMap(edges(nil)).Unmarshal(empty))
+	require.EqualError(t, empty.(*Config).Validate(), "edges[0]::caller, edges[0]::callee: at least one is needed to say which edges are meant; * stands for any text", "and of nothing else")
 	bad := createDefaultConfig().(*Config)
 	bad.MaxEdges, bad.MinimumCalls = 0, 0
 	err := bad.Validate()

@@ -40,6 +40,7 @@ type Node struct {
 	Name string
 	Kind call.NodeKind
 	refs int32
+	cuts int32 // breakers on its own calls that are open or half open, since the last step
 }
 
 // Name is the edge for people, "caller->callee", and the operation where the edge is of one.

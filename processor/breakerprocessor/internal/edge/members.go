@@ -18,7 +18,7 @@ const otherOperations = "*"
 func (t *Table) meet(key uint64, by *Service, c *call.Call) *Edge {
 	caller, callee := by.Name, c.Peer.String()
 	if rule := t.ruleFor(caller, callee); rule != nil && rule.ByOperation {
-		return t.meetOperation(key, Node{by.Key, caller, call.NodeService, 0}, Node{c.Peer.Key(), callee, c.Peer.Kind, 0}, c)
+		return t.meetOperation(key, Node{Key: by.Key, Name: caller, Kind: call.NodeService}, Node{Key: c.Peer.Key(), Name: callee, Kind: c.Peer.Kind}, c)
 	}
 	if !t.room() {
 		return nil

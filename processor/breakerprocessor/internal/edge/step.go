@@ -4,8 +4,6 @@
 package edge
 
 import (
-	"slices"
-
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/instance"
 )
@@ -28,6 +26,7 @@ func (t *Table) Step(now int64, tell func(Event)) {
 	}
 	clear(t.forced)
 	t.forced = t.forced[:0]
+	t.countCuts(now)
 	for _, e := range t.active {
 		t.decide(e, now, tell)
 		t.judge(e, now, tell)
@@ -92,9 +91,11 @@ func (t *Table) decide(e *Edge, now int64, tell func(Event)) {
 		h.Cause = tr
 		if tr.From == circuit.Closed {
 			t.open++
+			e.cut(now, t.span, 1)
 		}
 	} else if tr.To == circuit.Closed {
 		t.open--
+		e.cut(now, t.span, -1)
 	}
 	tell(Event{Kind: Changed, Edge: e, At: now, Transition: tr})
 }
@@ -133,7 +134,7 @@ func (t *Table) withhold(e *Edge, why circuit.Reason, now int64) Withheld {
 	switch {
 	case t.onlyFailures:
 		return OnlyFailures
-	case t.deeperOpen(e, now):
+	case e.Callee.cuts > 0:
 		return DeeperOpen
 	}
 	switch side := e.Hot.side(why, now); {
@@ -188,11 +189,22 @@ func hit(hosts []instance.Count, all instance.Count) []instance.Count {
 	return hosts
 }
 
-// deeperOpen says that a breaker on the callee's own calls is not closed: that is the better place to cut, and what
-// the callee does meanwhile tells nothing of the callee.
-func (t *Table) deeperOpen(e *Edge, now int64) bool {
-	return slices.ContainsFunc(t.active, func(a *Edge) bool {
-		s := a.Breaker.State()
-		return a.Caller == e.Callee && (s == circuit.Open || s == circuit.HalfOpen) && now-a.lastSeen <= t.span
-	})
+// countCuts counts the breakers on each node's own calls that are not closed: where there is one, that is the better place
+// to cut, and what the node does meanwhile tells nothing of the node. Counted once a step, as thousands of edges may fail.
+func (t *Table) countCuts(now int64) {
+	for _, e := range t.active {
+		e.Caller.cuts, e.Callee.cuts = 0, 0
+	}
+	for _, e := range t.active {
+		if s := e.Breaker.State(); s == circuit.Open || s == circuit.HalfOpen {
+			e.cut(now, t.span, 1)
+		}
+	}
+}
+
+// cut counts the edge among its caller's cuts, or no more. One without calls is none.
+func (e *Edge) cut(now, span int64, n int32) {
+	if now-e.lastSeen <= span {
+		e.Caller.cuts += n
+	}
 }
