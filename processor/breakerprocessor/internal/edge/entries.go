@@ -55,11 +55,8 @@ func (t *Table) Entries(from, to int64) uint32 {
 	return r.began
 }
 
-// OnlyFailures says that nothing but traces with failures came by, ever: what samples before this must be keeping
-// these alone, and every edge looks dead.
-func (t *Table) OnlyFailures() bool { return t.onlyFailures }
-
-// lookAtEntries finds that out, once a step. Few requests are enough to hold breakers back: what keeps failures alone
+// lookAtEntries finds out, once a step, whether nothing but traces with failures came by, ever: what samples before this
+// must be keeping these alone, and every edge looks dead. Few requests are enough to hold breakers back: what keeps failures alone
 // lets few pass.
 func (t *Table) lookAtEntries() {
 	r := &t.first

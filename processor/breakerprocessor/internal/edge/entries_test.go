@@ -26,11 +26,11 @@ func (w *world) request(outcome call.Outcome) {
 func TestOnlyFailures(t *testing.T) {
 	w := warm(testSettings())
 	w.run(60*second, func(int) { w.request(call.Fail) })
-	assert.True(t, w.OnlyFailures())
+	assert.True(t, w.onlyFailures)
 	assert.Empty(t, w.of("open "))
 	assert.Equal(t, []string{"gateway->postgresql/shop suppressed only_failures failure_rate"}, w.of("gateway->postgresql/shop"))
 	w.run(60*second, func(i int) { w.request(bad(i, 2)) })
-	assert.False(t, w.OnlyFailures(), "it was an outage from the start, and is over")
+	assert.False(t, w.onlyFailures, "it was an outage from the start, and is over")
 	w.run(20*second, func(int) { w.request(call.Fail) })
 	assert.NotEmpty(t, w.of("gateway->postgresql/shop open"))
 }
@@ -39,7 +39,7 @@ func TestHealthySeenOnceIsEnough(t *testing.T) {
 	w := warm(testSettings())
 	w.run(15*second, func(i int) { w.request(bad(i, 8)) })
 	w.run(60*second, func(int) { w.request(call.Fail) })
-	assert.False(t, w.OnlyFailures())
+	assert.False(t, w.onlyFailures)
 	assert.Len(t, w.of("gateway->postgresql/shop open fast_failure_rate"), 1)
 }
 
@@ -50,7 +50,7 @@ func TestFewFailuresAlone(t *testing.T) {
 		w.at(w.now + second)
 		w.request(call.Fail)
 	}
-	assert.True(t, w.OnlyFailures())
+	assert.True(t, w.onlyFailures)
 	assert.Equal(t, []string{"gateway->postgresql/shop suppressed only_failures failure_rate"}, w.of("gateway->postgresql/shop"))
 }
 
@@ -76,7 +76,7 @@ func TestNoEntries(t *testing.T) {
 		w.record("orders", w.client(shopDB, call.Fail))
 		w.Failing(w.now)
 	})
-	assert.False(t, w.OnlyFailures())
+	assert.False(t, w.onlyFailures)
 	assert.Len(t, w.of("open fast"), 0)
 	assert.Len(t, w.of("orders->postgresql/shop open"), 1)
 }

@@ -173,3 +173,46 @@ func TestGap(t *testing.T) {
 	e, told, _ := run(calls, 100)
 	assert.Equal(t, int64(2), e.States()[circuit.Closed], "%v", told)
 }
+
+// Of two that are open, the caller's log records name the one that has been for longer, whichever failed first.
+func TestOpenLongest(t *testing.T) {
+	var calls []call.Call
+	for at := start; at < start+50*second; at += 50 * ms {
+		for k, db := range []string{"sporadic", "early"} {
+			sec := (at - start) / second
+			c := call.Call{TraceID: id(uint64(at)), SpanID: uint64(at) + uint64(k), Start: at - ms, End: at, Role: call.RoleClient,
+				Peer: call.Peer{Kind: call.NodeDatabase, System: "postgresql", Name: db}, Weight: 1}
+			if k == 0 && (at == start+12*second || sec >= 40) || k == 1 && sec >= 30 {
+				c.Outcome = call.Fail
+			}
+			calls = append(calls, c)
+		}
+	}
+	e, _, _ := run(calls, 64)
+	require.EqualValues(t, 2, e.States()[circuit.Open])
+	assert.Equal(t, map[uint64]Mark{resources[0].Key(): {Name: "orders->postgresql/early", State: circuit.Open, Reason: "fast_failure_rate"}}, e.Open())
+}
+
+// The most in flight are those whose spans overlap, of the edge and the window alone; and the log is not read for each of
+// thousands that open at once.
+func TestMostInFlight(t *testing.T) {
+	f := newFeed(settings())
+	db := on(f.Engine, "payments->postgresql/shop")
+	from := f.at
+	for k := range uint64(7) {
+		c := chain(1000+k, f.at, none)
+		for i := range c {
+			c[i].Start -= second // before the one before it ends
+		}
+		learn(f.Engine, c)
+		f.at += 50 * ms
+	}
+	f.quiet(second / 2)
+	s := f.stories
+	s.peaks = 4
+	assert.Equal(t, 7, s.mostInFlight(db, from, f.at))
+	assert.Equal(t, 1, s.mostInFlight(db, from-10*second, from))
+	assert.Equal(t, 3, s.mostInFlight(db, from, from+3*50*ms))
+	assert.Zero(t, s.mostInFlight(db, f.at, f.at+second))
+	assert.Zero(t, s.mostInFlight(db, from, f.at), "as often as it may be looked for")
+}

@@ -37,7 +37,8 @@ func Max(calls []Interval) int {
 	return most
 }
 
-// Mean is how many calls were in flight on average from the first start to the last end; 0 without calls.
+// Mean is how many calls were in flight on average from the first start to the last end; 0 without calls. It is what
+// Little estimates, which the processor uses; the conformance cases hold the two together.
 func Mean(calls []Interval) float64 {
 	busy, first, last := 0.0, int64(math.MaxInt64), int64(math.MinInt64)
 	for _, c := range calls {

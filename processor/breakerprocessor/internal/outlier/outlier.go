@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package outlier finds the few hosts of a callee that are worse than the others, and says which may be ejected.
+//
+// The processor uses Config.Eject alone. Ejections, the memory that whoever ejects needs, is there for the conformance
+// cases (how long, forgiven when, failures in a row): the processor only advises, and ejects nothing itself.
 package outlier
 
 import "math"

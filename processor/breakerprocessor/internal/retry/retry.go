@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package retry is the arithmetic of retries: who may retry, how often, and what it comes to.
+//
+// The processor uses Join, Amplification and Budget.Limit. Quota, Throttle, Budget.Allow and Reject are what clients do who
+// bound their own retries; they are there for the conformance cases, which hold the words that are used here to what
+// known clients mean by them.
 package retry
 
 import "math"
