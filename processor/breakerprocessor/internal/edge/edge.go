@@ -40,7 +40,10 @@ type Node struct {
 	Name string
 	Kind call.NodeKind
 	refs int32
-	cuts int32 // breakers on its own calls that are open or half open, since the last step
+	// Of the edges with failures, as of the last step: how many breakers on its own calls are open or half open, and the
+	// first edge to it on which calls are retried, else the first at all.
+	cuts  int32
+	above *Edge
 }
 
 // Name is the edge for people, "caller->callee", and the operation where the edge is of one.

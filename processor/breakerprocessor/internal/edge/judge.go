@@ -109,10 +109,8 @@ func (t *Table) deeperHealthy(e *Edge) bool {
 // the path's begin comes to, as far as traces were told of.
 func (t *Table) RetryLayer(e *Edge) (keep string, amplification float64) {
 	path := []*Edge{e}
-	for on := e; on != nil && len(path) < maxPath; {
-		if on = t.above(on, path); on != nil {
-			path = append(path, on)
-		}
+	for on := e.Caller.above; on != nil && len(path) < maxPath && !slices.Contains(path, on); on = on.Caller.above {
+		path = append(path, on)
 	}
 	slices.Reverse(path)
 	sums := make([]storm.LayerSum, len(path))
@@ -126,22 +124,6 @@ func (t *Table) RetryLayer(e *Edge) (keep string, amplification float64) {
 		keep = path[plan.Keep].Name()
 	}
 	return keep, plan.Amplification
-}
-
-// above is an edge to who calls on edge e, with failures: the first on which calls are retried, else the first at all.
-func (t *Table) above(e *Edge, not []*Edge) (above *Edge) {
-	for _, a := range t.active {
-		if a.Callee != e.Caller || slices.Contains(not, a) {
-			continue
-		}
-		if a.Hot.retries(t) {
-			return a
-		}
-		if above == nil {
-			above = a
-		}
-	}
-	return above
 }
 
 func (h *Hot) retries(t *Table) bool { return t.head-h.retriedAt <= t.span }

@@ -26,7 +26,7 @@ func (t *Table) Step(now int64, tell func(Event)) {
 	}
 	clear(t.forced)
 	t.forced = t.forced[:0]
-	t.countCuts(now)
+	t.relate(now)
 	for _, e := range t.active {
 		t.decide(e, now, tell)
 		t.judge(e, now, tell)
@@ -189,15 +189,21 @@ func hit(hosts []instance.Count, all instance.Count) []instance.Count {
 	return hosts
 }
 
-// countCuts counts the breakers on each node's own calls that are not closed: where there is one, that is the better place
-// to cut, and what the node does meanwhile tells nothing of the node. Counted once a step, as thousands of edges may fail.
-func (t *Table) countCuts(now int64) {
+// relate notes of each node what the edges with failures around it are. Once a step, as thousands may fail: where a
+// breaker on the node's own calls is not closed, that is the better place to cut, and what the node does meanwhile tells
+// nothing of the node.
+func (t *Table) relate(now int64) {
 	for _, e := range t.active {
-		e.Caller.cuts, e.Callee.cuts = 0, 0
+		for _, n := range [...]*Node{e.Caller, e.Callee} {
+			n.cuts, n.above = 0, nil
+		}
 	}
 	for _, e := range t.active {
 		if s := e.Breaker.State(); s == circuit.Open || s == circuit.HalfOpen {
 			e.cut(now, t.span, 1)
+		}
+		if a := e.Callee.above; a == nil || !a.Hot.retries(t) && e.Hot.retries(t) {
+			e.Callee.above = e
 		}
 	}
 }

@@ -16,6 +16,7 @@ package story
 
 import (
 	"math"
+	"slices"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
@@ -119,7 +120,8 @@ type Teller struct {
 // for each, nodes is what trace.Walker says of them.
 func (t *Teller) Tell(spans []trace.Span, tags []uint32, nodes []trace.Node) *Story {
 	t.spans, t.tags, t.nodes = spans, tags, nodes
-	t.story.Meanings = append(t.story.Meanings[:0], make([]Meaning, len(spans))...)
+	t.story.Meanings = slices.Grow(t.story.Meanings[:0], len(spans))[:len(spans)]
+	clear(t.story.Meanings)
 	t.works = t.works[:0]
 	for i := range nodes {
 		t.works = append(t.works, work{
