@@ -21,8 +21,11 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/decision"
 )
 
 func TestAnnotatesAndTells(t *testing.T) {
@@ -192,6 +195,26 @@ func TestMetrics(t *testing.T) {
 			assert.Contains(t, got, p, name)
 		}
 	}
+}
+
+// The reason is that of breaker.suppressed alone; what is over is no finding.
+func TestFindings(t *testing.T) {
+	h := start(t, nil, nil)
+	for _, ev := range []decision.Event{
+		{Name: decision.Suppressed}, {Name: decision.RetryStorm}, {Name: decision.RetryStorm, Over: true}, {Name: decision.Suppressed},
+	} {
+		ev.Withheld = "deeper_open"
+		h.engine.telemetry.event(&ev)
+	}
+	m, err := h.tel.GetMetric("otelcol_processor_breaker_findings")
+	require.NoError(t, err)
+	got := map[string]int64{}
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		event, _ := p.Attributes.Value(metricEvent)
+		reason, _ := p.Attributes.Value(metricReason)
+		got[event.AsString()+" "+reason.AsString()] = p.Value
+	}
+	assert.Equal(t, map[string]int64{"breaker.suppressed deeper_open": 2, "breaker.retry_storm ": 1}, got)
 }
 
 func TestOneEngineForBothSignals(t *testing.T) {

@@ -71,10 +71,15 @@ func (t *telemetry) event(ev *decision.Event) {
 			t.with(attribute.String(metricFrom, ev.Previous), attribute.String(metricTo, ev.State)))
 		return
 	}
-	if !ev.Over {
-		t.builder.ProcessorBreakerFindings.Add(context.Background(), 1,
-			t.with(attribute.String(metricEvent, ev.Name), attribute.String(metricReason, ev.Withheld)))
+	if ev.Over {
+		return
 	}
+	reason := ""
+	if ev.Name == decision.Suppressed { // an edge that is held back may be the subject of others, too
+		reason = ev.Withheld
+	}
+	t.builder.ProcessorBreakerFindings.Add(context.Background(), 1,
+		t.with(attribute.String(metricEvent, ev.Name), attribute.String(metricReason, reason)))
 }
 
 func (t *telemetry) lost(reason string) {

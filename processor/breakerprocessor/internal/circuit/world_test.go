@@ -45,7 +45,6 @@ type world struct {
 	obey   bool
 	credit float64
 	last   []lastCall
-	row    uint32
 	// seen is how often a call came to be judged.
 	seen int
 }
