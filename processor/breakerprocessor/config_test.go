@@ -109,6 +109,7 @@ func TestBadConfig(t *testing.T) {
 		"bad edge":               {edges(map[string]any{"callee": "x", "failure_ratio": 2}), "edges[0]::failure_ratio: must be above 0 and at most 1, is 2"},
 		"edge against itself":    {edges(map[string]any{"callee": "x", "failure_ratio": 0.05}), "edges[0]::close_ratio: must not be above failure_ratio 0.05"},
 		"edge's own slowness":    {edges(map[string]any{"callee": "x", "slow": map[string]any{"factor": 9}}), "edges[0]::slow: factor and floor can be set for all edges only"},
+		"forgets too soon":       {map[string]any{"window": map[string]any{"duration": "5m"}, "idle_timeout": "1m"}, "idle_timeout: must not be shorter than window::duration 5m0s"},
 		"no queue":               {map[string]any{"event_queue_size": 0}, "event_queue_size: must be between 1 and"},
 	}
 	for name, tt := range tests {

@@ -73,9 +73,12 @@ func (l *lot) clear(id component.ID, now time.Time) (core *engine.Engine) {
 func (e *breakerEngine) park() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	core := e.before // no span came since the reload before
 	if e.core.Begun() {
-		core := e.core
+		core = e.core
 		e.reset()
+	}
+	if e.before = nil; core != nil {
 		reloads.park(e.id, core, time.Now())
 	}
 }

@@ -247,6 +247,16 @@ func TestReloadOfAnotherTime(t *testing.T) {
 	}
 }
 
+// Two reloads in a row, with no span between: what was learned waits for the third.
+func TestReloadTwiceInSilence(t *testing.T) {
+	id := freshID()
+	first := build(t, id, nil)
+	s := first.outage(t)
+	first.stop()
+	build(t, id, nil).stop()
+	assert.Equal(t, "open", build(t, id, nil).one(t, s))
+}
+
 // One that was never asked anything leaves nothing, and takes nothing away.
 func TestReloadOfAnEmptyOne(t *testing.T) {
 	id := freshID()

@@ -43,6 +43,8 @@ func (c *Config) Validate() error {
 	case c.bucket() < 100*time.Millisecond:
 		return fmt.Errorf("window::buckets: %d make buckets of %v out of window::duration %v, shortest is 100ms: use fewer buckets or a longer window",
 			c.Window.Buckets, c.bucket(), c.Window.Duration)
+	case c.IdleTimeout < c.Window.Duration:
+		return fmt.Errorf("idle_timeout: must not be shorter than window::duration %v, or edges are forgotten that are looked at; is %v", c.Window.Duration, c.IdleTimeout)
 	case c.Settling >= c.Window.Duration:
 		return fmt.Errorf("settling: must be shorter than window::duration %v, or no failure is known while it counts; is %v", c.Window.Duration, c.Settling)
 	}
