@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/servicegraphconnector"
@@ -53,6 +54,9 @@ type build struct {
 	metrics   *consumertest.MetricsSink
 }
 
+// builds counts the processors that were built.
+var builds int
+
 func newBuild(speed time.Duration) *build {
 	return &build{speed: speed, telemetry: componenttest.NewTelemetry(), metrics: new(consumertest.MetricsSink)}
 }
@@ -67,20 +71,6 @@ func (b *build) breaker() (pipeline, error) {
 
 func (b *build) rca() (pipeline, error) {
 	return b.processor(rcaprocessor.NewFactory(), nil, consumertest.NewNop())
-}
-
-// forget has the next breaker begin anew: what the last one left, for its successor after a reload, is taken by
-// one that has no use for it, as its window is another.
-func forget() error {
-	f := breakerprocessor.NewFactory()
-	cfg := f.CreateDefaultConfig().(*breakerprocessor.Config)
-	cfg.Window.Duration *= 2
-	taker, err := newBuild(1).processor(f, cfg, consumertest.NewNop())
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	return errors.Join(taker.Start(ctx, componenttest.NewNopHost()), taker.Shutdown(ctx))
 }
 
 func (b *build) both() (pipeline, error) {
@@ -101,6 +91,9 @@ func (b *build) processor(f processor.Factory, cfg component.Config, next collec
 		cfg = f.CreateDefaultConfig()
 	}
 	set := processortest.NewNopSettings(f.Type())
+	// What a breaker learned waits for the next one with its ID: no two runs have the same.
+	builds++
+	set.ID = component.NewIDWithName(f.Type(), strconv.Itoa(builds))
 	set.TelemetrySettings = b.telemetry.NewTelemetrySettings()
 	return f.CreateTraces(context.Background(), set, cfg, next)
 }

@@ -44,9 +44,6 @@ func measure(c *candidate, p *pool, seconds int) (cost, error) {
 
 // spend measures CPU time and allocations. The shutdown counts, so that no work is left undone.
 func spend(c *candidate, p *pool, seconds int) (cost, error) {
-	if err := forget(); err != nil {
-		return cost{}, err
-	}
 	ctx := context.Background()
 	b := newBuild(speed)
 	under, err := start(c, b)
@@ -68,17 +65,14 @@ func spend(c *candidate, p *pool, seconds int) (cost, error) {
 // hold measures the bytes that stay for a span which is too young to be let go: all spans ended in the
 // same second, so nothing is due.
 func hold(c *candidate, p *pool) (bytes float64, err error) {
-	if err := forget(); err != nil {
-		return 0, err
-	}
 	ctx := context.Background()
 	p.move(0, 0)
-	before := liveHeap()
 	b := newBuild(1)
 	under, err := start(c, b)
 	if err != nil {
 		return 0, err
 	}
+	before := liveHeap() // what is there for no spans at all is not held for spans
 	for edition := range heldEditions {
 		p.move(0, edition)
 		err = errors.Join(err, feed(ctx, under, p))
