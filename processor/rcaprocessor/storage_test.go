@@ -453,7 +453,7 @@ func TestStateLimit(t *testing.T) {
 
 // A defect that a state brings about costs the state: what is learned after it is what the next start gets.
 func TestPoisonedEngineIsNotSaved(t *testing.T) {
-	m, h := learned(t)
+	_, h := learned(t)
 	r := startOn(t, h, memoryID)
 	r.engine.mu.Lock()
 	r.engine.core = nil
