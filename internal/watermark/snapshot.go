@@ -76,12 +76,13 @@ func (c *Clock) SetWords(from []int64) bool {
 		set.run = 0 // strangers from before 1970 are no loss
 	}
 	const furthest = timeLimit + timeLimit/2
-	for _, x := range append([]int64{set.mark, set.runFrom, set.runTo, set.reachUntil, set.mixedAt, set.lagSlot, set.since}, set.runLast[:]...) {
+	for _, x := range append([]int64{set.runFrom, set.runTo, set.reachUntil, set.mixedAt, set.lagSlot, set.since}, set.runLast[:]...) {
 		if x < -furthest || x > furthest {
 			return false
 		}
 	}
-	ok := from != nil && len(rest) == 0 && set.head >= 0 && set.head <= timeLimit && set.runNames >= 0 && set.runNames <= believeSources &&
+	ok := from != nil && len(rest) == 0 && set.head >= 0 && set.head <= timeLimit &&
+		set.mark <= set.head+1 && set.mark >= set.head-set.allowed-2*maxReach && set.runNames >= 0 && set.runNames <= believeSources &&
 		set.reach >= maxStep && set.reach <= maxReach && set.wait >= 0 && set.wait <= set.allowed && set.lagSpans >= 0
 	if ok {
 		*c = set

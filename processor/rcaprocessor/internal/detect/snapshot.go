@@ -12,11 +12,11 @@ func (g *Gate) Snapshot(c *snapshot.Codec) {
 		return
 	}
 	c.Float(&g.s)
-	c.Int(&g.onset)
+	c.Time(&g.onset)
 	c.Int(&g.bad)
 	c.Int(&g.units)
 	c.Float(&g.heal)
-	c.Int(&g.bottom)
-	c.Int(&g.recent)
+	c.Time(&g.bottom)
+	c.Time(&g.recent)
 	c.Bool(&g.opened)
 }

@@ -63,7 +63,8 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		return nil, err
 	}
 	if e.now > 0 {
-		e.table.Resume(e.now / second)
+		// Seconds long past are not gone through one by one: nothing is held of them.
+		e.table.Resume(max(e.now, e.clock.Mark()-slack(&set)) / second)
 	}
 	for i := range e.ops {
 		if e.ops[i].entry.listed {
@@ -78,17 +79,24 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 // snapshotCore passes what must be there as a whole.
 func (e *Engine) snapshotCore(c *snapshot.Codec) {
 	snapshotClock(c, e.clock)
+	furthest := e.clock.Head() + slack(&e.set)
 	c.Time(&e.began)
 	c.Time(&e.now)
 	c.Time(&e.units)
 	c.Time(&e.evictedAt)
 	c.Time(&e.lastBad)
+	if c.Reading() && max(e.now, e.began, e.evictedAt, e.lastBad) > furthest {
+		c.Fail("its times lie ahead of its clock")
+	}
 	for i := range e.taints {
 		c.Time(&e.taints[i])
 	}
 	e.keeper.Snapshot(c)
 	e.graph.Snapshot(c)
 }
+
+// slack is how far times of one engine may lie apart.
+func slack(s *Settings) int64 { return s.Lateness + s.Quiet + 60*second }
 
 func snapshotClock(c *snapshot.Codec, k *watermark.Clock) {
 	all := k.Words()

@@ -61,6 +61,12 @@ func snapshotOf(c *snapshot.Codec, in *Incident) *Incident {
 		c.Fail("an incident cannot be read")
 		return nil
 	}
+	for _, at := range []int64{s.Onset, s.Incident.Onset, s.Incident.Detected, s.Incident.Seen, s.Incident.Changed, s.Incident.Resolved} {
+		if at < 0 || at > snapshot.MaxTime {
+			c.Fail("an incident lies beyond all times")
+			return nil
+		}
+	}
 	s.Incident.State = s.State
 	v := &s.Incident.Verdict
 	v.Onset, v.TraceID, v.SpanID = s.Onset, s.TraceID, s.SpanID

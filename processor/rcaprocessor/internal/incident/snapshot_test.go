@@ -67,7 +67,7 @@ func TestSnapshotIsWhole(t *testing.T) {
 }
 
 func TestSnapshotRefuses(t *testing.T) {
-	for _, text := range []string{"{", `{"state":3}`, `{"incident":{"onset":"x"}}`} {
+	for _, text := range []string{"{", `{"state":3}`, `{"incident":{"onset":"x"}}`, `{"incident":{"onset":-1}}`} {
 		w := snapshot.NewWriter(0)
 		w.String(&text)
 		r := snapshot.NewReader(w.Bytes())
