@@ -88,12 +88,12 @@ func (r *Row) snapshot(c *snapshot.Codec, h Handles) {
 
 func handle[H ~uint32](c *snapshot.Codec, p *H, n int) { snapshot.Uint(c, p, H(max(0, n-1))) }
 
-func (n *Count) snapshot(c *snapshot.Codec) {
-	c.Time(&n.Units)
-	c.Time(&n.Weight)
-	c.Raw(n.Exemplar[:])
-	snapshot.Uint(c, &n.Span, math.MaxUint64)
-	c.Int(&n.First)
+func (c *Count) snapshot(k *snapshot.Codec) {
+	k.Time(&c.Units)
+	k.Time(&c.Weight)
+	k.Raw(c.Exemplar[:])
+	snapshot.Uint(k, &c.Span, math.MaxUint64)
+	k.Int(&c.First)
 }
 
 func compareRows(a, b Row) int {
