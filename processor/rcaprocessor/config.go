@@ -32,6 +32,10 @@ type Config struct {
 	Limits LimitsConfig `mapstructure:"limits"`
 	// EventQueueSize is how many event records may wait for the logs pipeline.
 	EventQueueSize int `mapstructure:"event_queue_size"`
+	// Storage is the ID of a storage extension that keeps what was learned over a restart. Without one every start is cold.
+	Storage *component.ID `mapstructure:"storage"`
+	// StorageInterval is how often the state is saved, in event time, besides at shutdown.
+	StorageInterval time.Duration `mapstructure:"storage_interval"`
 }
 
 // IncidentConfig says when an incident opens, changes and ends.
@@ -59,6 +63,7 @@ type LimitsConfig struct {
 	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
 	Edges             int `mapstructure:"edges"`               // call relations
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
+	StateBytes        int `mapstructure:"state_bytes"`         // of the state in the storage extension
 }
 
 func createDefaultConfig() component.Config {
@@ -85,8 +90,10 @@ func createDefaultConfig() component.Config {
 			InstancesPerNode:  1_000,
 			Edges:             20_000,
 			HurtTraces:        65_536,
+			StateBytes:        32 << 20,
 		},
-		EventQueueSize: 256,
+		EventQueueSize:  256,
+		StorageInterval: time.Minute,
 	}
 }
 
@@ -117,7 +124,9 @@ func (c *Config) Validate() error {
 		positive("limits::instances_per_node", c.Limits.InstancesPerNode),
 		positive("limits::edges", c.Limits.Edges),
 		positive("limits::hurt_traces", c.Limits.HurtTraces),
+		atLeast("limits::state_bytes", c.Limits.StateBytes, minStateBytes),
 		positive("event_queue_size", c.EventQueueSize),
+		between("storage_interval", c.StorageInterval, 10*time.Second, 24*time.Hour),
 	)
 }
 
@@ -138,9 +147,14 @@ func fraction(key string, x float64) error {
 // maxCount keeps a limit within what handles of 32 bits can count.
 const maxCount = 1 << 28
 
-func positive(key string, n int) error {
-	if n < 1 || n > maxCount {
-		return fmt.Errorf("%s: must be between 1 and %d, is %d", key, maxCount, n)
+// minStateBytes has room for the graph of a small system.
+const minStateBytes = 1 << 16
+
+func positive(key string, n int) error { return atLeast(key, n, 1) }
+
+func atLeast(key string, n, least int) error {
+	if n < least || n > maxCount {
+		return fmt.Errorf("%s: must be between %d and %d, is %d", key, least, maxCount, n)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 )
 
 func TestLoadConfig(t *testing.T) {
+	storageID := component.MustNewIDWithName("file_storage", "rca")
 	tests := []struct {
 		name string
 		want func(*Config)
@@ -37,8 +38,11 @@ func TestLoadConfig(t *testing.T) {
 				},
 				Limits: LimitsConfig{
 					Spans: 100, SpansPerTrace: 10, Nodes: 20, Operations: 300, OperationsPerNode: 30, Instances: 400, InstancesPerNode: 40, Edges: 50, HurtTraces: 60,
+					StateBytes: 100_000,
 				},
-				EventQueueSize: 70,
+				EventQueueSize:  70,
+				Storage:         &storageID,
+				StorageInterval: 5 * time.Minute,
 			}
 		}},
 		{name: "negative", errs: []string{
@@ -46,6 +50,7 @@ func TestLoadConfig(t *testing.T) {
 			"trace_quiet: must be between 1ms and 1m0s, is -1s",
 			"warm_up: must be between 0s and 24h0m0s, is -1s",
 			"idle_timeout: must be between 10m0s and 720h0m0s, is -1s",
+			"storage_interval: must be between 10s and 24h0m0s, is -1s",
 			"incident::min_confidence: must be between 0 and 1, is -0.1",
 			"incident::patience: must be between 0s and 1h0m0s, is -1s",
 			"incident::update_interval: must be between 1s and 24h0m0s, is -1s",
@@ -57,6 +62,7 @@ func TestLoadConfig(t *testing.T) {
 			"limits::spans_per_trace: ", "limits::nodes: ", "limits::operations: ", "limits::operations_per_node: ",
 			"limits::instances: ",
 			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "event_queue_size: ",
+			"limits::state_bytes: must be between 65536 and 268435456, is 0",
 		}},
 		{name: "too_much", errs: []string{
 			"allowed_lateness: must be between 1s and 10m0s, is 11m0s",

@@ -26,6 +26,7 @@ import (
 // rcaEngine is what the traces and the logs pipelines of one component ID share: the shell around
 // engine.Engine, which decides.
 type rcaEngine struct {
+	id        component.ID
 	cfg       *Config
 	logger    *zap.Logger
 	telemetry *telemetry
@@ -37,6 +38,8 @@ type rcaEngine struct {
 	core    *engine.Engine
 	pending []incident.Incident
 	heard   time.Time // when data came last
+
+	state *stateStore // nil when nothing is kept over a restart
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -52,7 +55,7 @@ type batch struct {
 }
 
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
-	e := &rcaEngine{cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
+	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
 	t, err := newTelemetry(set)
 	if err != nil {
@@ -75,23 +78,31 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 
 // reset gives up what was learned.
 func (e *rcaEngine) reset() {
-	e.core = engine.New(e.cfg.settings(), func(in incident.Incident) { e.pending = append(e.pending, in) })
+	e.core = engine.New(e.cfg.settings(), e.keep)
 	e.pending = nil
 }
 
-// Start begins to deliver event records and to watch for data that stops.
-func (e *rcaEngine) Start(context.Context, component.Host) error {
+// Start takes up the state of an earlier run, and begins to deliver event records and to watch for data that stops.
+func (e *rcaEngine) Start(ctx context.Context, host component.Host) error {
+	if err := e.openState(ctx, host); err != nil {
+		return err
+	}
+	if e.state != nil {
+		e.done.Add(1)
+		go e.saveWhenDue()
+	}
 	e.emitter.Start()
 	e.done.Add(1)
 	go e.watch()
 	return nil
 }
 
-// Shutdown looks at what has not been looked at yet, and delivers the event records that wait.
+// Shutdown looks at what has not been looked at yet, saves what is known, and delivers the event records that wait.
 func (e *rcaEngine) Shutdown(ctx context.Context) error {
 	e.stopOnce.Do(func() { close(e.stop) })
 	e.done.Wait()
 	e.flush()
+	e.closeState(ctx)
 	err := e.emitter.Shutdown(ctx)
 	e.telemetry.shutdown()
 	return err
@@ -248,6 +259,7 @@ func (e *rcaEngine) guarded(f func()) {
 		e.reset()
 	}
 	e.telemetry.observe(e.core)
+	e.mayBeDue()
 }
 
 // contain runs f; a panic costs the analysis, not the telemetry. It returns false after one.

@@ -25,6 +25,7 @@ const (
 	keyReasonMetric = "reason"
 	keyLimit        = "limit"
 	keyRoleMetric   = "role"
+	keyOutcome      = "outcome"
 )
 
 // telemetry is the processor's self-telemetry. Every series carries the component ID.
@@ -37,6 +38,7 @@ type telemetry struct {
 	now   snapshot
 	past  engine.Counts // of engines that were given up
 	lapse graph.Overflow
+	cut   int64 // rows left out of saved states
 }
 
 // snapshot is the state of an engine as of the last batch.
@@ -130,6 +132,21 @@ func (t *telemetry) panicked() {
 	t.builder.ProcessorRcaPanics.Add(context.Background(), 1, t.with("", ""))
 }
 
+func (t *telemetry) stateLoaded(outcome string) {
+	t.builder.ProcessorRcaStateLoads.Add(context.Background(), 1, t.with(keyOutcome, outcome))
+}
+
+func (t *telemetry) stateSaved(outcome string) {
+	t.builder.ProcessorRcaStateSaves.Add(context.Background(), 1, t.with(keyOutcome, outcome))
+}
+
+// stateCut counts rows that a saved state has no room for.
+func (t *telemetry) stateCut(rows int64) {
+	t.mu.Lock()
+	t.cut += rows
+	t.mu.Unlock()
+}
+
 // read returns the state as of the last batch, with the counts of engines given up.
 func (t *telemetry) read() (snapshot, [call.NumSkips]int64) {
 	t.mu.Lock()
@@ -197,6 +214,10 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "edges", s.beyond.Edges)
 	t.each(o, keyLimit, "verdict_rows", s.counts.LedgerFull)
 	t.each(o, keyLimit, "hurt_traces", s.counts.HurtForgotten)
+	t.mu.Lock()
+	cut := t.cut
+	t.mu.Unlock()
+	t.each(o, keyLimit, "state_bytes", cut)
 	return nil
 }
 

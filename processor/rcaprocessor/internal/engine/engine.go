@@ -96,6 +96,8 @@ type Engine struct {
 	roles     map[graph.NodeID]Role
 	published *incident.Incident
 
+	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
+
 	serial   uint32      // of the span whose callees are being counted
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
@@ -235,6 +237,9 @@ func (e *Engine) rebased(head int64) {
 	if by < 0 {
 		e.rewind()
 		return
+	}
+	if head == e.restoredAt && head != 0 {
+		e.resumed(by)
 	}
 	// Years may lie between: they are not gone through second by second.
 	if all := head + e.set.Quiet + 2*second; e.clock.Mark() > all {

@@ -45,6 +45,8 @@ type TelemetryBuilder struct {
 	ProcessorRcaSpansSkipped    metric.Int64ObservableCounter
 	ProcessorRcaSpansUnpaired   metric.Int64ObservableCounter
 	ProcessorRcaStateBytes      metric.Int64ObservableGauge
+	ProcessorRcaStateLoads      metric.Int64Counter
+	ProcessorRcaStateSaves      metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -362,6 +364,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_rca_state_bytes",
 		metric.WithDescription("Approximate memory held for analysis. [Alpha]"),
 		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaStateLoads, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_state_loads",
+		metric.WithDescription("Starts with a storage extension, by how they went (loaded, or cold_ and why). [Alpha]"),
+		metric.WithUnit("{start}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaStateSaves, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_state_saves",
+		metric.WithDescription("Saves of the state to the storage extension, by how they went (saved, failed). [Alpha]"),
+		metric.WithUnit("{save}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

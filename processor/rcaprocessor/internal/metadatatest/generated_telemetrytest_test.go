@@ -70,6 +70,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorRcaEventsLost.Add(context.Background(), 1)
 	tb.ProcessorRcaIncidentsOpened.Add(context.Background(), 1)
 	tb.ProcessorRcaPanics.Add(context.Background(), 1)
+	tb.ProcessorRcaStateLoads.Add(context.Background(), 1)
+	tb.ProcessorRcaStateSaves.Add(context.Background(), 1)
 	AssertEqualProcessorRcaAnalysisLag(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -119,6 +121,12 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorRcaStateBytes(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorRcaStateLoads(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorRcaStateSaves(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 

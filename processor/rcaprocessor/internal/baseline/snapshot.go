@@ -1,0 +1,73 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package baseline
+
+import (
+	"math"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
+)
+
+// Shape is what the sums of a Series mean: state of another shape is of no use.
+func Shape() []int64 { return []int64{CellWidth, Recent, quarantine, history, window.HistogramBuckets} }
+
+// Snapshot writes the series to c, or reads one from it into s, which must be new.
+func (s *Series) Snapshot(c *snapshot.Codec) {
+	c.Time(&s.cell)
+	if c.Reading() && s.cell != 0 && (s.cell < Recent || s.cell > snapshot.MaxTime/CellWidth) {
+		c.Fail("a cell lies beyond all times")
+	}
+	if s.cell != 0 {
+		for i := range s.recent {
+			s.recent[i].snapshot(c)
+		}
+		histogram(c, &s.young)
+		histogram(c, &s.waiting)
+	}
+	pasts := uint64(s.pasts)
+	snapshot.Uint(c, &pasts, math.MaxInt32)
+	s.pasts = int(pasts)
+	for i := 0; i < min(s.pasts, history) && c.Err() == nil; i++ {
+		if s.past[i].snapshot(c); s.past[i].N == 0 {
+			c.Fail("a normal cell is empty")
+		}
+	}
+	histogram(c, &s.normal)
+}
+
+func (c *Cell) snapshot(k *snapshot.Codec) {
+	snapshot.Uint(k, &c.N, math.MaxUint32)
+	if c.N == 0 {
+		return
+	}
+	snapshot.Uint(k, &c.Bad, c.N)
+	k.Int(&c.Log)
+}
+
+// histogram passes the buckets that are not empty: how many there are, and of each how many empty ones lie before it.
+func histogram(c *snapshot.Codec, h *window.Histogram) {
+	b := h.Buckets()
+	held := 0
+	for _, n := range b {
+		if n > 0 {
+			held++
+		}
+	}
+	held = c.Count(held, window.HistogramBuckets, "buckets")
+	for i, last := 0, 0; held > 0 && c.Err() == nil; held-- {
+		for !c.Reading() && b[i] == 0 {
+			i++
+		}
+		skip := uint8(i - last)
+		snapshot.Uint(c, &skip, window.HistogramBuckets-1)
+		if i = last + int(skip); i >= window.HistogramBuckets {
+			c.Fail("a histogram has too many buckets")
+			return
+		}
+		snapshot.Uint(c, &b[i], math.MaxUint32)
+		i++
+		last = i
+	}
+}
