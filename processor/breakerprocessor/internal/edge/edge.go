@@ -61,9 +61,6 @@ func (e *Edge) Name() string {
 	return name
 }
 
-// Key is the edge's identity.
-func (e *Edge) Key() uint64 { return e.key }
-
 // mix makes an edge's key of its nodes' keys.
 func mix(caller, callee uint64) uint64 {
 	h := (caller ^ callee>>32 ^ callee<<32) * 0x9e3779b97f4a7c15
