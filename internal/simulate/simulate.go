@@ -22,6 +22,7 @@ type Axes struct {
 	Logs     bool
 	Mild     bool          // the lower of two severities
 	Warmup   time.Duration // 0: the scenario's own
+	Duration time.Duration // after time zero, at most; 0: the scenario's own
 }
 
 // Simulation is one scenario, drawn with one seed. It is used once, by one goroutine.
@@ -87,6 +88,9 @@ func New(sc *Scenario, axes Axes, seed uint64) (*Simulation, error) {
 	s.now = epoch
 	s.zero = epoch + int64(axes.Warmup)
 	s.end = s.zero + int64(sc.Duration)
+	if axes.Duration > 0 {
+		s.end = min(s.end, s.zero+int64(axes.Duration))
+	}
 	if err := s.build(); err != nil {
 		return nil, err
 	}
