@@ -117,8 +117,9 @@ func (c *checker) step(path string, s *Step) {
 	note(s.Lock != "", "lock")
 	note(s.Log != "", "log")
 	note(s.Return, "return")
+	note(s.Fail > 0, "fail")
 	if len(is) > 1 || len(is) == 0 && s.Work == 0 {
-		c.say(path, "a step is one of call, db, cache, publish, parallel, lock, log, return or work; this has %d: %s", len(is), strings.Join(is, ", "))
+		c.say(path, "a step is one of call, db, cache, publish, parallel, lock, log, return, fail or work; this has %d: %s", len(is), strings.Join(is, ", "))
 		return
 	}
 	switch {
@@ -144,8 +145,8 @@ func (c *checker) step(path string, s *Step) {
 	if s.Log != "" {
 		c.oneOf(path+".level", s.Level, "DEBUG", "INFO", "WARN", "ERROR")
 	}
-	if s.Chance < 0 || s.Chance > 1 || s.Hit < 0 || s.Hit > 1 {
-		c.say(path, "chance and hit are between 0 and 1")
+	if s.Chance < 0 || s.Chance > 1 || s.Hit < 0 || s.Hit > 1 || s.Fail < 0 || s.Fail > 1 {
+		c.say(path, "chance, hit and fail are between 0 and 1")
 	}
 	c.steps(path+".miss", s.Miss)
 	c.steps(path+".fallback", s.Fallback)

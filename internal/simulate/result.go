@@ -76,6 +76,8 @@ func (r *result) grpcCode() int {
 		return 0
 	case 400, 422:
 		return 3
+	case 402, 409:
+		return 9
 	case 401:
 		return 16
 	case 403:
@@ -98,8 +100,8 @@ func (r *result) grpcCode() int {
 func (r result) passedOn() result {
 	switch r.kind {
 	case failRejected:
-		if !r.answer {
-			return r // its own: it refuses the request
+		if !r.answer || r.status == 402 || r.status == 404 || r.status == 409 {
+			return r // its own: it refuses the request; or an answer that users are meant to get
 		}
 		return result{kind: failError, status: 500, code: r.code, message: r.message}
 	case failThrottled:

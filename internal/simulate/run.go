@@ -112,6 +112,13 @@ func (s *Simulation) step(a *act, st *step, done func(result)) {
 		done(fine)
 	case st.Return:
 		done(result{done: true})
+	case st.Fail > 0:
+		if s.rng.Float64() >= st.Fail {
+			done(fine)
+			return
+		}
+		f := Fault{Status: st.Status, Message: st.Message}
+		done(f.result())
 	default:
 		s.work(a, s.lasting(a.in, a.op.name, st), done)
 	}

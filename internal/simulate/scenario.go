@@ -87,7 +87,8 @@ type External struct {
 	Port    int           `yaml:"port"`
 }
 
-// Step is one thing that an operation does. One of its first eight keys says which; the others qualify it.
+// Step is one thing that an operation does. One of its first nine keys says which, Work alone if none does; the
+// others qualify it.
 type Step struct {
 	Call     string   `yaml:"call"`     // a service or an external party
 	DB       string   `yaml:"db"`       // a statement
@@ -97,6 +98,7 @@ type Step struct {
 	Lock     string   `yaml:"lock"`     // one at a time in an instance, for Work
 	Log      string   `yaml:"log"`      // a line of log
 	Return   bool     `yaml:"return"`   // the operation ends here, well
+	Fail     float64  `yaml:"fail"`     // chance that it ends here, badly: what always goes wrong now and then
 
 	Work  time.Duration `yaml:"work"` // alone: computing; else the time the other side needs. A median
 	Sigma float64       `yaml:"sigma"`
@@ -115,6 +117,9 @@ type Step struct {
 	Hit   float64 `yaml:"hit"`
 	Miss  []Step  `yaml:"miss"`
 	Level string  `yaml:"level"`
+
+	Status  int    `yaml:"status"`
+	Message string `yaml:"message"`
 
 	CancelOnError bool `yaml:"cancel_on_error"`
 

@@ -59,7 +59,8 @@ type Simulation struct {
 // Counts is what happened, whether or not a span tells of it.
 type Counts struct {
 	Requests, Failed                            int64 // of users
-	Calls, Served, Statements, Publishes, Takes int64 // ended
+	Calls, Served, Statements, Publishes, Takes int64 // ended; each has a span, or one was lost
+	Receipts                                    int64 // of records: a span of their own in Go
 	Spans, Lost, Unsampled, Uncovered, Logs     int64 // of telemetry
 }
 

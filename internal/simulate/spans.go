@@ -134,7 +134,7 @@ func (s *Simulation) serverSpan(v *incoming, r result) {
 // clientSpan is what the caller tells of an attempt.
 func (s *Simulation) clientSpan(c *outgoing, r result) {
 	s.counts.Calls++
-	if r.kind == failCancelled && s.now == c.start || !s.keep(c.from, c.tr) {
+	if !s.keep(c.from, c.tr) {
 		return
 	}
 	if c.to != nil && c.to.svc.def.Transport == "grpc" {
@@ -323,5 +323,5 @@ func (s *Simulation) method(service, op string) string {
 
 var grpcNames = [...]string{
 	0: "OK", 1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 7: "PERMISSION_DENIED",
-	8: "RESOURCE_EXHAUSTED", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
+	8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
 }

@@ -155,6 +155,7 @@ func (s *Simulation) consumerSpan(c *consumed, r result) {
 	linkTrace, linkSpan := m.tr.id, m.span
 	if style == styleGo && c.parent == 0 && c.tries == 0 {
 		got := s.newTrace()
+		s.counts.Receipts++
 		if s.keep(in, got) {
 			id := s.newID()
 			now := s.now

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -129,10 +130,11 @@ const defaultSigma = 0.35
 func (s *Simulation) build() error {
 	sys := &s.scenario.System
 	s.growth = max(1, s.axes.Rate/sys.Reference)
+	clocks := rand.New(rand.NewPCG(s.seed, 4))
 	for i := range sys.Hosts {
 		h := &host{name: fmt.Sprintf("host-%d", i+1), zone: sys.Zones[i%len(sys.Zones)]}
 		if s.axes.Skew > 0 {
-			h.skew = int64((2*s.shape.Float64() - 1) * float64(s.axes.Skew))
+			h.skew = int64((2*clocks.Float64() - 1) * float64(s.axes.Skew))
 		}
 		s.hosts = append(s.hosts, h)
 	}
