@@ -41,7 +41,7 @@ func main() {
 	flag.Float64Var(&o.rate, "rate", 0, "only runs at this many traces a second")
 	flag.BoolVar(&o.verbose, "v", false, "print each event record of the rca processor")
 	flag.Parse()
-	debug.SetGCPercent(400) // a run's heap is small and its garbage is not
+	debug.SetGCPercent(800) // a run's heap is small and its garbage is not
 	if err := run(o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "scenarios:", err)
 		os.Exit(1)
