@@ -15,8 +15,8 @@ import (
 // Runs at many traces a second are cut short: they say in seconds what slow ones say in minutes.
 const (
 	busyRate     = 100
-	busyWarmup   = 100 * time.Second
-	busyDuration = 60 * time.Second
+	busyWarmup   = 90 * time.Second
+	busyDuration = 45 * time.Second
 )
 
 // plan is the axes that a scenario is run at. Each axis leaves its usual value alone, not all at once: what

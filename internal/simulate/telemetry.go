@@ -26,13 +26,12 @@ type exporter struct {
 
 // telemetry sends what instances have to tell.
 type telemetry struct {
-	s          *Simulation
-	threshold  uint64 // of trace randomness, 56 bits: below it a trace is not sampled
-	state      string // tracestate of what is
-	spanDelay  int64
-	logDelay   int64
-	batch      int
-	inTransfer int
+	s         *Simulation
+	threshold uint64 // of trace randomness, 56 bits: below it a trace is not sampled
+	state     string // tracestate of what is
+	spanDelay int64
+	logDelay  int64
+	batch     int
 }
 
 func (t *telemetry) start(s *Simulation) {
