@@ -6,16 +6,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/firebreak-otel/firebreak/internal/simulate"
@@ -42,7 +45,9 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "print each event record of the rca processor")
 	flag.Parse()
 	debug.SetGCPercent(800) // a run's heap is small and its garbage is not
-	if err := run(o, os.Stdout); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "scenarios:", err)
 		os.Exit(1)
 	}
@@ -55,7 +60,8 @@ type task struct {
 	seed     uint64
 }
 
-func run(o options, w io.Writer) error {
+// run does all runs, or those that were begun when ctx ends.
+func run(ctx context.Context, o options, w io.Writer) error {
 	scenarios, err := load(o.files)
 	if err != nil {
 		return err
@@ -110,13 +116,22 @@ func run(o options, w io.Writer) error {
 			}
 		})
 	}
+feed:
 	for _, i := range order {
-		next <- i
+		select {
+		case next <- i:
+		case <-ctx.Done():
+			break feed
+		}
 	}
 	close(next)
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if planned := len(results); ctx.Err() != nil {
+		results = slices.DeleteFunc(results, func(r row) bool { return r.truth == nil })
+		fmt.Fprintf(w, "interrupted: %d of %d runs were done\n\n", len(results), planned)
 	}
 	sum := summarise(results)
 	if o.out != "" {

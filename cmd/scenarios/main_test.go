@@ -30,7 +30,7 @@ axes: {rate: [20]}
 `), 0o600))
 	out := filepath.Join(dir, "out.json")
 	var table bytes.Buffer
-	require.NoError(t, run(options{files: filepath.Join(dir, "*.yaml"), seeds: 2, parallel: 2, out: out}, &table))
+	require.NoError(t, run(t.Context(), options{files: filepath.Join(dir, "*.yaml"), seeds: 2, parallel: 2, out: out}, &table))
 
 	data, err := os.ReadFile(out)
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func relative(t *testing.T, dir, to string) string {
 
 func TestRunSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	assert.ErrorContains(t, run(options{files: filepath.Join(dir, "*.yaml")}, nil), "no file matches")
+	assert.ErrorContains(t, run(t.Context(), options{files: filepath.Join(dir, "*.yaml")}, nil), "no file matches")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yaml"), []byte("nmae: x\n"), 0o600))
-	assert.ErrorContains(t, run(options{files: filepath.Join(dir, "*.yaml")}, nil), "field nmae not found")
+	assert.ErrorContains(t, run(t.Context(), options{files: filepath.Join(dir, "*.yaml")}, nil), "field nmae not found")
 }
