@@ -30,6 +30,8 @@ ENDPOINT ?= 127.0.0.1:4317
 OUT      ?=
 FAULT    ?=
 BROKER   ?=
+FILES    ?= testdata/scenarios/[0-9]*.yaml
+SEEDS    ?= 1
 
 # $(call each,MODULES,COMMAND) runs a command in every one of the modules.
 each = for m in $(1); do echo "== $$m: $(strip $(2))"; (cd $$m && $(2)); done
@@ -94,6 +96,16 @@ generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write the generated code anew: m
 .PHONY: bench
 bench: ## Cost per span, ours and our peers', and of a breaker's record path (OUT=file.json also writes the rows)
 	@cd bench && $(GO) run . $(if $(OUT),-out '$(abspath $(OUT))')
+
+.PHONY: scenarios
+scenarios: ## Simulate failures and judge the verdicts (FILES='glob', SEEDS=1, OUT=file.json)
+	@$(GO) build -o bin/scenarios ./cmd/scenarios
+	@bin/scenarios -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)')
+
+.PHONY: scenarios-full
+scenarios-full: ## The same at all axes: traffic, sampling, skew, loss, disorder, logs, severity (SEEDS=1; takes long)
+	@$(GO) build -o bin/scenarios ./cmd/scenarios
+	@bin/scenarios -full -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)')
 
 .PHONY: tools
 tools: $(TOOLS)/builder $(TOOLS)/mdatagen $(TOOLS)/staticcheck ## Build the pinned tools into .tools

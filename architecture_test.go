@@ -185,8 +185,8 @@ func checkCall(s *source) (wrong []string) {
 var convention = regexp.MustCompile(`^(aws|client|db|error|exception|faas|feature_flag|gen_ai|graphql|http|messaging|net|network|peer|rpc|server|url)\.[a-z][a-z0-9_.]*$`)
 
 func checkConventions(s *source) (wrong []string) {
-	if s.nested() || s.isTest() || s.generated() || under(s.path, "internal/call") {
-		return nil
+	if s.nested() || s.isTest() || s.generated() || under(s.path, "internal/call", "internal/simulate") {
+		return nil // the simulator sends what real instrumentations send
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if _, ok := n.(*ast.ImportSpec); ok {
@@ -314,6 +314,7 @@ func TestChecks(t *testing.T) {
 		{checkConventions, shell, `const k = "service.name"`, 0, "our own resource"},
 		{checkConventions, "internal/call/a.go", `const k = "db.namespace"`, 0, "its place"},
 		{checkConventions, "lab/a.go", `const k = "db.namespace"`, 0, "the lab sends them"},
+		{checkConventions, "internal/simulate/a.go", `const k = "db.namespace"`, 0, "the simulator sends them"},
 		{checkConventions, "internal/replay/a_test.go", `const k = "db.namespace"`, 0, "a test sends them"},
 
 		{checkHeader, shell, "", 0, "with its header"},
