@@ -28,6 +28,8 @@ GENERATED := ':(glob)processor/**/generated_*.go' ':(glob)processor/*/documentat
 INCIDENT ?= postgres-lock
 ENDPOINT ?= 127.0.0.1:4317
 OUT      ?=
+DATASET  ?=
+ARGS     ?=
 FAULT    ?=
 BROKER   ?=
 
@@ -94,6 +96,16 @@ generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write the generated code anew: m
 .PHONY: bench
 bench: ## Cost per span, ours and our peers' (OUT=file.json also writes the rows)
 	@cd bench && $(GO) run . $(if $(OUT),-out '$(abspath $(OUT))')
+
+.PHONY: accuracy
+accuracy: ## How often Explain names the guilty one of labelled incidents (DATASET=dir, OUT=file.json, ARGS='-logs=false -kinds=false -explain')
+	@[ -n '$(DATASET)' ] || { echo "say which: make accuracy DATASET=dir (a folder with labels.json)"; exit 2; }
+	@$(GO) run ./cmd/accuracy -dataset '$(DATASET)' $(if $(OUT),-out '$(OUT)') $(ARGS)
+
+.PHONY: ablation
+ablation: ## The same without each kind of evidence, and with each alone (DATASET=dir)
+	@[ -n '$(DATASET)' ] || { echo "say which: make ablation DATASET=dir (a folder with labels.json)"; exit 2; }
+	@$(GO) run ./cmd/accuracy -ablation -dataset '$(DATASET)' $(if $(OUT),-out '$(OUT)') $(ARGS)
 
 .PHONY: tools
 tools: $(TOOLS)/builder $(TOOLS)/mdatagen $(TOOLS)/staticcheck ## Build the pinned tools into .tools
