@@ -121,7 +121,11 @@ func (r *ranking) structure() {
 	keys := sorted(r.store.features, func(a, b featureKey) int {
 		return cmp.Or(r.compareOps(a.op, b.op), cmp.Compare(a.f.Kind, b.f.Kind), cmp.Compare(a.f.Key, b.f.Key))
 	})
+	logged, logs := r.logged(keys)
 	for _, k := range keys {
+		if k.f.Kind == Template && (!logs || !logged[r.facts.Owner(k.op)]) {
+			continue
+		}
 		e, ok := r.feature(k)
 		if ok && e.Strength > best[k.op].Strength {
 			best[k.op] = e
@@ -132,6 +136,22 @@ func (r *ranking) structure() {
 		r.add(n, Structure, best[op].Strength)
 		r.note(n, best[op])
 	}
+}
+
+// logged returns the nodes that log lines were seen of before the window, and whether any were seen in it: the
+// first line of a node, and the last of all, say something about the way of the logs, not about the system.
+func (r *ranking) logged(keys []featureKey) (before map[Node]bool, now bool) {
+	before = map[Node]bool{}
+	for _, k := range keys {
+		if k.f.Kind == Template {
+			s := r.store.features[k]
+			if s.window(r.before).n > 0 {
+				before[r.facts.Owner(k.op)] = true
+			}
+			now = now || s.window(r.window).n > 0
+		}
+	}
+	return before, now
 }
 
 func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {

@@ -3,39 +3,60 @@
 
 package contrast
 
-import "github.com/cespare/xxhash/v2"
+import (
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 const (
-	// templateBytes and templateWords bound how far a log line is read: its constant part comes first, lists
-	// of values follow.
+	// templateBytes and templateWords bound how far a log line is read: its constant part comes first.
 	templateBytes = 256
 	templateWords = 12
 )
 
-// TemplateOf hashes the constant part of a log line: its first words, those with digits masked. A word is a
-// run of letters, digits and dots, dashes and underscores within; what lies between words does not count.
+// TemplateOf hashes the constant part of a log line: its first words without the values. A word is a run of
+// letters, digits, dots, dashes and underscores; what lies between words does not count. A value is a word
+// with a digit, one that follows an equals sign, and one that hangs on a value without a blank. The number
+// in name.of.class#12 or file.go:12 is no value: it says which statement wrote the line.
 func TemplateOf(line string) uint64 {
 	var buf [templateBytes]byte
 	out := buf[:0]
-	words := 0
-	for i, n := 0, min(len(line), templateBytes); i < n && words < templateWords; {
+	value, dotted := false, false // of the word before
+	for i, from, words, n := 0, 0, 0, min(len(line), templateBytes); i < n && words < templateWords; {
 		if !wordByte(line[i]) {
 			i++
 			continue
 		}
-		j, digits := i, false
-		for j < n && wordByte(line[j]) {
-			digits = digits || line[j] >= '0' && line[j] <= '9'
-			j++
-		}
-		if !digits {
-			if len(out)+j-i+1 > len(buf) {
-				break
+		start, digits, dots, letters := i, false, false, false
+		for ; i < n && wordByte(line[i]); i++ {
+			switch c := line[i]; {
+			case c >= '0' && c <= '9':
+				digits = true
+			case c == '.':
+				dots = true
+			default:
+				letters = true
 			}
-			out = append(append(out, line[i:j]...), ' ')
+		}
+		between := line[from:start]
+		from = i
+		switch {
+		case digits && !letters && !dots && dotted && (between == "#" || between == ":"):
+			value = false
+		case digits, strings.HasSuffix(between, "="), value && !strings.ContainsAny(between, " \t\r\n"):
+			value = true
+		default:
+			value = false
 			words++
 		}
-		i = j
+		dotted = dots && !value
+		if !value {
+			if len(out)+i-start+1 > len(buf) {
+				break
+			}
+			out = append(append(out, line[start:i]...), ' ')
+		}
 	}
 	return xxhash.Sum64(out)
 }
