@@ -32,6 +32,11 @@ const (
 	lapsed = 0.5
 	// lowTail is the quantile of its own minutes below which a share must fall, too. Design 2.6.
 	lowTail = 0.2
+	// replaced: a foreign child that vanished is a call without an answer when the bare call came up in its
+	// place in so many of the spans that lack it. Half: the majority.
+	replaced = 0.5
+	// coped is what a failure counts that a caller coped with, against one that reached whoever waits. Design 2.5.
+	coped = 0.1
 	// calleePrior: of the two ends of a slow edge the callee is the likelier. Design 2.6.
 	calleePrior = 1.25
 

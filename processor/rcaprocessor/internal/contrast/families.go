@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// sortedOps returns the operations of keys in order of their names.
+// sorted returns the keys of m in order.
 func sorted[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 	out := make([]K, 0, len(m))
 	for k := range m {
@@ -19,8 +19,12 @@ func sorted[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 	return out
 }
 
+func (r *ranking) compareNodes(a, b Node) int {
+	return cmp.Or(cmp.Compare(r.facts.NodeName(a), r.facts.NodeName(b)), cmp.Compare(a, b))
+}
+
 func (r *ranking) compareOps(a, b Op) int {
-	return cmp.Or(cmp.Compare(r.facts.NodeName(r.facts.Owner(a)), r.facts.NodeName(r.facts.Owner(b))),
+	return cmp.Or(cmp.Compare(r.facts.NodeName(r.facts.Service(a)), r.facts.NodeName(r.facts.Service(b))),
 		cmp.Compare(r.facts.OpName(a), r.facts.OpName(b)), cmp.Compare(a, b))
 }
 
@@ -50,67 +54,94 @@ func (r *ranking) compareOwn(a, b ownKey) int {
 	return cmp.Or(r.compareOps(a.op, b.op), cmp.Compare(a.instance, b.instance))
 }
 
-// ownTime is F1: own time of an operation on a replica against its own history; a replica without one is
-// compared with the operation's on all.
+// ownTime is F1: own time of an operation on a replica against its own history. Operations with too few
+// calls to say anything alone speak together, per owner.
 func (r *ranking) ownTime() {
-	keys := sorted(r.store.own, r.compareOwn)
-	total := r.total()
-	for _, k := range keys {
-		d, ok := r.store.own[k].contrast(r.before, r.window)
-		if !ok {
+	total, normals := r.total(), r.normals(r.store.ownSeries())
+	pools := map[Node]*pool{}
+	for _, k := range sorted(r.store.own, r.compareOwn) {
+		n := r.facts.Owner(k.op)
+		d, ok := r.store.own[k].contrast(r.before, r.window, normals)
+		if !ok || n == 0 {
 			continue
 		}
-		share := d.excess / total
-		if x := strength(d.z, share); x > 0 {
-			n := r.facts.Owner(k.op)
-			r.add(n, OwnTime, x)
-			r.note(n, Evidence{Family: OwnTime, Op: k.op, Instance: k.instance, Normal: d.normal, Now: d.now,
-				Calls: d.n, Z: d.z, Share: share, Strength: x})
+		e := Evidence{Family: OwnTime, Op: k.op, Instance: k.instance}
+		if d.n < minCalls {
+			join(pools, n, d, e)
+			continue
+		}
+		if e.measure(d, total); e.Strength > 0 {
+			r.add(n, OwnTime, e.Strength)
+			r.note(n, e)
+		}
+	}
+	for _, n := range sorted(pools, r.compareNodes) {
+		if e, ok := pools[n].evidence(total); ok {
+			r.add(n, OwnTime, e.Strength)
+			r.note(n, e)
 		}
 	}
 }
 
+// side is the edges into a node, or those out of it.
+type side struct {
+	sum         float64
+	slow, edges float64
+}
+
+func (s *side) add(edges int, strength float64) {
+	s.edges += float64(edges)
+	if strength > 0 {
+		s.slow += float64(edges)
+		s.sum += strength
+	}
+}
+
+// score: a node is suspect in so far as all that leads to it is slow.
+func (s *side) score() float64 { return s.sum * (s.slow / s.edges) * (s.slow / s.edges) }
+
 // gap is F2: the gap of each edge. A node is suspect in so far as all that leads to it is slow, or all that
 // leads away from it: its network or its queue shows on every one of its edges, a neighbour's on one.
 func (r *ranking) gap() {
-	type side struct {
-		sum         float64
-		slow, edges float64
-	}
-	var in, out = map[Node]*side{}, map[Node]*side{}
-	at := func(m map[Node]*side, n Node) *side {
-		if m[n] == nil {
-			m[n] = new(side)
+	var sides, pools = [2]map[Node]*side{{}, {}}, [2]map[Node]*pool{{}, {}}
+	at := func(k int, n Node) *side {
+		if sides[k][n] == nil {
+			sides[k][n] = new(side)
 		}
-		return m[n]
+		return sides[k][n]
 	}
-	total := r.total()
-	for _, e := range sorted(r.store.gaps, r.compareEdges) {
-		d, ok := r.store.gaps[e].contrast(r.before, r.window)
+	total, normals := r.total(), r.normals(r.store.gapSeries())
+	for _, edge := range sorted(r.store.gaps, r.compareEdges) {
+		d, ok := r.store.gaps[edge].contrast(r.before, r.window, normals)
 		if !ok {
 			continue
 		}
-		share := d.excess / total
-		x := strength(d.z, share)
-		for _, s := range []*side{at(in, e.To), at(out, e.From)} {
-			s.edges++
-			if x > 0 {
-				s.slow++
-				s.sum += x
+		e := Evidence{Family: Gap, Edge: edge}
+		e.measure(d, total)
+		for k, n := range [2]Node{edge.To, edge.From} {
+			if d.n < minCalls {
+				join(pools[k], n, d, e)
+				continue
+			}
+			at(k, n).add(1, e.Strength)
+			if e.Strength > 0 {
+				r.note(n, e)
 			}
 		}
-		if x > 0 {
-			ev := Evidence{Family: Gap, Edge: e, Normal: d.normal, Now: d.now, Calls: d.n, Z: d.z, Share: share, Strength: x}
-			r.note(e.To, ev)
-			r.note(e.From, ev)
+	}
+	for k, prior := range [2]float64{calleePrior, 1} {
+		for _, n := range sorted(pools[k], r.compareNodes) {
+			p := pools[k][n]
+			if e, ok := p.evidence(total); ok {
+				at(k, n).add(p.series, e.Strength)
+				if e.Strength > 0 {
+					r.note(n, e)
+				}
+			}
 		}
-	}
-	score := func(s *side) float64 { return s.sum * (s.slow / s.edges) * (s.slow / s.edges) }
-	for n, s := range in {
-		r.add(n, Gap, calleePrior*score(s))
-	}
-	for n, s := range out {
-		r.add(n, Gap, score(s))
+		for _, n := range sorted(sides[k], r.compareNodes) {
+			r.add(n, Gap, prior*sides[k][n].score())
+		}
 	}
 }
 
@@ -127,7 +158,13 @@ func (r *ranking) structure() {
 			continue
 		}
 		e, ok := r.feature(k)
-		if ok && e.Strength > best[k.op].Strength {
+		switch {
+		case !ok || e.Strength <= 0:
+		case r.unanswered(k, &e):
+			n := r.facts.Service(Op(k.f.Key))
+			r.add(n, Structure, e.Strength)
+			r.note(n, e)
+		case e.Strength > best[k.op].Strength:
 			best[k.op] = e
 		}
 	}
@@ -136,6 +173,23 @@ func (r *ranking) structure() {
 		r.add(n, Structure, best[op].Strength)
 		r.note(n, best[op])
 	}
+}
+
+// unanswered says that a child of another service vanished because calls to it went unanswered: the bare call
+// has come in its place. That speaks against the callee.
+func (r *ranking) unanswered(k featureKey, e *Evidence) bool {
+	if k.f.Kind != Child || e.Now > e.Normal || r.facts.Service(Op(k.f.Key)) == r.facts.Service(k.op) {
+		return false
+	}
+	runs := r.store.runs[k.op]
+	n0, n1 := float64(runs.window(r.before).n), float64(runs.window(r.window).n)
+	rise := 0.0
+	for g, s := range r.store.features {
+		if g.op == k.op && g.f.Kind == Child && r.facts.Calls(Op(g.f.Key)) && r.facts.Service(Op(g.f.Key)) == r.facts.Service(k.op) {
+			rise = max(rise, float64(s.window(r.window).n)/n1-float64(s.window(r.before).n)/n0)
+		}
+	}
+	return rise >= replaced*(e.Normal-e.Now)
 }
 
 // logged returns the nodes that log lines were seen of before the window, and whether any were seen in it: the
@@ -205,26 +259,29 @@ func gTest(a, b, c, d float64) float64 {
 	return max(0, 2*g)
 }
 
-// errors is F4: the share of units of work whose failure began at a node.
+// errors is F4: the share of units of work whose failure began at a node; a failure that a caller coped with
+// counts little.
 func (r *ranking) errors() {
+	r.failures(r.store.origins, 1)
+	r.failures(r.store.contain, coped)
+}
+
+func (r *ranking) failures(of map[Node]*series, weight float64) {
 	n0, n1 := float64(r.store.units.window(r.before).n), float64(r.store.units.window(r.window).n)
 	if n0 < minCalls || n1 < minCalls {
 		return
 	}
-	nodes := sorted(r.store.origins, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(r.facts.NodeName(a), r.facts.NodeName(b)), cmp.Compare(a, b))
-	})
-	for _, n := range nodes {
-		s := r.store.origins[n]
-		k0, k1 := float64(s.window(r.before).n), float64(s.window(r.window).n)
+	for _, n := range sorted(of, r.compareNodes) {
+		k0, k1 := float64(of[n].window(r.before).n), float64(of[n].window(r.window).n)
 		p0, p1 := min(k0/n0, 1), min(k1/n1, 1)
 		if p1 <= p0 {
 			continue
 		}
-		z := math.Sqrt(gTest(k0, max(0, n0-k0), k1, max(0, n1-k1)))
-		if x := strength(z, p1-p0); x > 0 {
-			r.add(n, Errors, x)
-			r.note(n, Evidence{Family: Errors, Normal: p0, Now: p1, Calls: int64(n1), Z: z, Share: p1 - p0, Strength: x})
+		e := Evidence{Family: Errors, Normal: p0, Now: p1, Calls: int64(n1), Share: weight * (p1 - p0)}
+		e.Z = math.Sqrt(gTest(p0*n0, n0-p0*n0, p1*n1, n1-p1*n1))
+		if e.Strength = strength(e.Z, e.Share); e.Strength > 0 {
+			r.add(n, Errors, e.Strength)
+			r.note(n, e)
 		}
 	}
 }

@@ -26,8 +26,12 @@ func (f Family) String() string {
 
 // Facts is what the ranking must know of handles.
 type Facts interface {
-	// Owner returns the node that an operation's own time and structure belong to.
+	// Owner returns the node that an operation's own time and structure speak of, 0 when that is not known.
 	Owner(Op) Node
+	// Service returns whose spans an operation's are.
+	Service(Op) Node
+	// Calls says that an operation is the caller's side of calls that others answer, as a rule.
+	Calls(Op) bool
 	// NodeName and OpName are names, by which ties are broken.
 	NodeName(Node) string
 	OpName(Op) string
@@ -110,6 +114,16 @@ func (r *ranking) note(n Node, e Evidence) { r.evidence[n] = append(r.evidence[n
 // strength: a deviation must be significant, and it must matter to those who wait.
 func strength(z, share float64) float64 {
 	return max(0, z-significant) * math.Sqrt(min(max(share, 0), 1))
+}
+
+// normals sums up what a family's series were like before the window.
+func (r *ranking) normals(all []*series) (k kinds) {
+	normals := make([]normal, len(all))
+	for i, s := range all {
+		normals[i] = s.normal(r.before)
+	}
+	k.kindred, k.known = kin(normals)
+	return k
 }
 
 // nodes in order of their names: sums of floats must not depend on the order of a map.

@@ -159,25 +159,133 @@ func (s *series) normal(w span) (b normal) {
 	return b
 }
 
-// shift is how a series in a window differs from its normal.
-type shift struct {
-	n      int64
-	z      float64
-	normal float64 // typical milliseconds before
-	now    float64 // typical milliseconds in the window
-	excess float64 // milliseconds more in all of the window
+// kindred is what series of a family are like among each other: what to expect of one that is new.
+type kindred struct {
+	median, spread float64 // of the series' medians
+	variance       float64 // of the single values, typically
 }
 
-// contrast compares the window with normal; ok is false where either side has too few calls.
-func (s *series) contrast(before, window span) (d shift, ok bool) {
-	b, c := s.normal(before), s.window(window)
-	if b.n < minCalls || c.n < minCalls {
+// kin sums up the normals of a family's series.
+func kin(normals []normal) (k kindred, ok bool) {
+	var medians, variances []weighted
+	for _, b := range normals {
+		if b.n >= minCalls {
+			medians = append(medians, weighted{b.median, 1})
+			variances = append(variances, weighted{b.variance, 1})
+		}
+	}
+	if len(medians) < minCalls {
+		return k, false
+	}
+	k.median, k.variance = quantile(medians, 0.5), quantile(variances, 0.5)
+	for i := range medians {
+		medians[i].x = math.Abs(medians[i].x - k.median)
+	}
+	k.spread = madSigma * quantile(medians, 0.5)
+	return k, k.spread > 0
+}
+
+// expect returns the mean to expect of a series' cells and the variance of that expectation: of its own
+// history, or, where that is short, of what there is of it drawn towards its kind.
+func (b *normal) expect(k kindred, known bool) (mean, variance float64, ok bool) {
+	single := max(sampling*sampling, b.variance)
+	if b.n >= minCalls {
+		return b.median, b.spread*b.spread + single/float64(b.n), true
+	}
+	if !known {
+		return 0, 0, false
+	}
+	between := k.spread * k.spread
+	if b.n == 0 {
+		return k.median, between, true
+	}
+	own := max(single, k.variance) / float64(b.n)
+	return (b.median/own + k.median/between) / (1/own + 1/between), 1 / (1/own + 1/between), true
+}
+
+// shift is how a series in a window differs from its normal.
+type shift struct {
+	n        int64
+	by       float64 // difference of means of log(1+ms)
+	variance float64 // of that difference, without drift
+	normal   float64 // typical milliseconds before
+	now      float64 // typical milliseconds in the window
+	excess   float64 // milliseconds more in all of the window
+}
+
+func (d *shift) z() float64 { return d.by / math.Sqrt(d.variance+drift*drift) }
+
+// contrast compares the window with normal; ok is false where nothing was seen in it, or nothing is known
+// of what to expect.
+func (s *series) contrast(before, window span, kinds kinds) (d shift, ok bool) {
+	c := s.window(window)
+	if c.n == 0 {
+		return d, false
+	}
+	b := s.normal(before)
+	mean, variance, ok := b.expect(kinds.kindred, kinds.known)
+	if !ok {
 		return d, false
 	}
 	m := c.mean()
 	single := max(sampling*sampling, b.variance)
-	sd := math.Sqrt(b.spread*b.spread + single/float64(c.n) + single/float64(b.n) + drift*drift)
-	d = shift{n: c.n, z: (m - b.median) / sd, normal: math.Expm1(b.median), now: math.Expm1(m)}
+	d = shift{n: c.n, by: m - mean, variance: variance + single/float64(c.n), normal: math.Expm1(mean), now: math.Expm1(m)}
 	d.excess = float64(c.n) * max(0, d.now-d.normal)
 	return d, true
+}
+
+// kinds is a family's kindred, if enough series are known.
+type kinds struct {
+	kindred
+	known bool
+}
+
+// pool is series that saw too few calls in a window to say anything alone.
+type pool struct {
+	series        int
+	n             int64
+	by, variance  float64 // sums, weighted by calls
+	normal, now   float64 // sums of milliseconds
+	excess        float64
+	strongest     Evidence
+	strongestBy   float64
+	strongestSeen bool
+}
+
+// join adds a series to its owner's pool.
+func join[K comparable](pools map[K]*pool, k K, d shift, e Evidence) {
+	p := pools[k]
+	if p == nil {
+		p = new(pool)
+		pools[k] = p
+	}
+	n := float64(d.n)
+	p.series++
+	p.n += d.n
+	p.by += n * d.by
+	p.variance += n * n * d.variance
+	p.normal += n * d.normal
+	p.now += n * d.now
+	p.excess += d.excess
+	if x := n * d.by; !p.strongestSeen || x > p.strongestBy {
+		p.strongest, p.strongestBy, p.strongestSeen = e, x, true
+	}
+}
+
+// evidence is what the pool says as a whole, told by the series that says most; ok is false when even all
+// together saw too few calls.
+func (p *pool) evidence(total float64) (Evidence, bool) {
+	if p.n < minCalls {
+		return Evidence{}, false
+	}
+	n := float64(p.n)
+	e := p.strongest
+	e.measure(shift{n: p.n, by: p.by / n, variance: p.variance / (n * n), normal: p.normal / n, now: p.now / n, excess: p.excess}, total)
+	return e, true
+}
+
+// measure fills in the numbers of a deviation of time.
+func (e *Evidence) measure(d shift, total float64) {
+	e.Normal, e.Now, e.Calls, e.Z, e.Share = d.normal, d.now, d.n, d.z(), d.excess/total
+	e.Strength = strength(e.Z, e.Share)
 }

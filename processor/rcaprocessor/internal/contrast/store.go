@@ -53,6 +53,7 @@ type Store struct {
 	features map[featureKey]*series // spans that had the feature
 	held     map[Op]int             // features kept of an operation
 	origins  map[Node]*series       // units of work whose failure began there
+	contain  map[Node]*series       // failures that began there and went no further than a caller
 	units    series                 // units of work
 	dropped  int64
 }
@@ -61,7 +62,7 @@ type Store struct {
 func New() *Store {
 	return &Store{
 		own: map[ownKey]*series{}, gaps: map[Edge]*series{}, runs: map[Op]*series{},
-		features: map[featureKey]*series{}, held: map[Op]int{}, origins: map[Node]*series{},
+		features: map[featureKey]*series{}, held: map[Op]int{}, origins: map[Node]*series{}, contain: map[Node]*series{},
 	}
 }
 
@@ -70,7 +71,7 @@ func (s *Store) Dropped() int64 { return s.dropped }
 
 // Series returns how many series are held.
 func (s *Store) Series() int {
-	return len(s.own) + len(s.gaps) + len(s.runs) + len(s.features) + len(s.origins)
+	return len(s.own) + len(s.gaps) + len(s.runs) + len(s.features) + len(s.origins) + len(s.contain)
 }
 
 func put[K comparable](s *Store, m map[K]*series, k K, c cell) bool {
@@ -111,11 +112,14 @@ func (s *Store) Has(at int64, op Op, f Feature) {
 	put(s, s.features, k, event(at))
 }
 
-// Unit counts a unit of work; Origin one whose failure began at node n.
+// Unit counts a unit of work.
 func (s *Store) Unit(at int64) { s.units.observe(event(at)) }
 
 // Origin counts a unit of work whose failure began at node n.
 func (s *Store) Origin(at int64, n Node) { put(s, s.origins, n, event(at)) }
+
+// Contained counts a failure that began at node n and that a caller coped with.
+func (s *Store) Contained(at int64, n Node) { put(s, s.contain, n, event(at)) }
 
 // Merge adds other's sums. Handles must mean the same in both.
 func (s *Store) Merge(other *Store) {
@@ -131,6 +135,7 @@ func (s *Store) Merge(other *Store) {
 		}
 	}
 	merge(s, s.origins, other.origins)
+	merge(s, s.contain, other.contain)
 	for _, c := range other.units.cells {
 		s.units.observe(c)
 	}
@@ -143,4 +148,16 @@ func merge[K comparable](s *Store, into, from map[K]*series) {
 			put(s, into, k, c)
 		}
 	}
+}
+
+func (s *Store) ownSeries() []*series { return values(s.own) }
+func (s *Store) gapSeries() []*series { return values(s.gaps) }
+
+// values in no order: what is made of them must not depend on it.
+func values[K comparable](m map[K]*series) []*series {
+	out := make([]*series, 0, len(m))
+	for _, p := range m {
+		out = append(out, p)
+	}
+	return out
 }

@@ -19,6 +19,7 @@ type Study struct {
 	walker trace.Walker
 	logs   logJoiner
 	shapes []shape
+	calls  []calls // by operation
 	seen   map[contrast.Feature]struct{}
 }
 
@@ -40,7 +41,20 @@ type shape struct {
 	answer   int32 // the only child, of another service: the span is the caller's side of that call; -1
 	children int32
 	foreign  int32 // children of other services
-	owner    graph.OpID
+	failed   bool  // one of the children did
+}
+
+// calls is what was seen of an operation as the caller's side of a call. Order does not matter.
+type calls struct {
+	answered bool
+	busy     bool         // had more or other children at times: it is no mere call
+	callee   graph.NodeID // who answered
+	several  bool         // more than one did
+}
+
+func (c *calls) answer(n graph.NodeID) {
+	c.several = c.several || c.answered && c.callee != n
+	c.answered, c.callee = true, n
 }
 
 // study files what a trace at rest says.
@@ -59,14 +73,16 @@ func (s *Study) study(id trace.ID, spans []trace.Span) {
 			continue
 		}
 		s.times(spans, nodes, int32(i), at)
-		if s.shapes[i].answer < 0 {
-			s.structure(spans, nodes, int32(i), at, lines)
-		}
-		if n.Async || n.Parent < 0 && !n.Partial {
+		s.structure(spans, nodes, int32(i), at, lines)
+		bad := spans[i].Outcome.Bad()
+		switch {
+		case n.Async || n.Parent < 0 && !n.Partial:
 			s.store.Unit(at)
-			if spans[i].Outcome.Bad() {
+			if bad {
 				s.store.Origin(at, contrast.Node(w.Origin(int32(i)).Node))
 			}
+		case bad && n.Parent >= 0 && !spans[n.Parent].Outcome.Bad():
+			s.store.Contained(at, contrast.Node(w.Origin(int32(i)).Node))
 		}
 	}
 }
@@ -83,15 +99,23 @@ func (s *Study) shape(spans []trace.Span, nodes []trace.Node) {
 		}
 		sh := &s.shapes[p]
 		sh.children++
+		sh.failed = sh.failed || spans[i].Outcome.Bad()
 		if sh.node != s.shapes[i].node {
 			sh.foreign++
 			sh.answer = int32(i)
 		}
 	}
+	for len(s.calls) < s.graph.NumOps() {
+		s.calls = append(s.calls, calls{})
+	}
 	for i := range s.shapes {
-		if sh := &s.shapes[i]; sh.children != 1 || sh.foreign != 1 {
+		sh, c := &s.shapes[i], &s.calls[spans[i].Op]
+		if sh.children != 1 || sh.foreign != 1 || spans[i].Role.Incoming() {
 			sh.answer = -1
+			c.busy = c.busy || sh.children > 0
+			continue
 		}
+		c.answer(s.shapes[sh.answer].node)
 	}
 }
 
@@ -129,9 +153,10 @@ func (s *Study) own(spans []trace.Span, nodes []trace.Node, i int32) int64 {
 	return sp.Duration() - covered
 }
 
-// structure files which children and log lines span i has.
+// structure files which children and log lines span i has. What a span does after a call failed is another
+// matter: its failure has an origin.
 func (s *Study) structure(spans []trace.Span, nodes []trace.Node, i int32, at int64, lines []logLine) {
-	if nodes[i].Partial {
+	if nodes[i].Partial || s.shapes[i].failed || s.shapes[i].answer >= 0 {
 		return
 	}
 	op := contrast.Op(spans[i].Op)
@@ -166,7 +191,7 @@ func (s *Study) LearnLog(id trace.ID, span uint64, body string, grave bool) {
 func (s *Study) Explain(from, to int64, opt contrast.Options) []Suspect {
 	s.Idle()
 	var out []Suspect
-	for _, c := range s.store.Rank(from, to, facts{s.Engine}, opt) {
+	for _, c := range s.store.Rank(from, to, facts{s}, opt) {
 		n := s.graph.NodeAt(graph.NodeID(c.Node))
 		out = append(out, Suspect{Name: n.Name, Service: n.Kind == call.NodeService, Candidate: c})
 	}
@@ -180,17 +205,36 @@ type Suspect struct {
 	contrast.Candidate
 }
 
-// facts are the names of the engine's handles.
-type facts struct{ e *Engine }
+// facts is what the study knows of the engine's handles.
+type facts struct{ s *Study }
 
-// Owner returns the service of an operation, or whom it calls where it is a call to one who emits no spans.
+// Owner returns the service of an operation. Of a call that got no answer it is the one called: whom the
+// span names, or who else answers such calls, or nobody when that may be one of several.
 func (f facts) Owner(op contrast.Op) contrast.Node {
-	o := f.e.graph.OpAt(graph.OpID(op))
+	o := f.s.graph.OpAt(graph.OpID(op))
 	if o.Role.Outgoing() && o.Peer != 0 {
-		return contrast.Node(f.e.graph.Resolve(o.Peer))
+		return contrast.Node(f.s.graph.Resolve(o.Peer))
 	}
-	return contrast.Node(o.Node)
+	switch c := f.s.calls[op]; {
+	case !f.Calls(op):
+		return contrast.Node(o.Node)
+	case c.several:
+		return 0
+	default:
+		return contrast.Node(c.callee)
+	}
 }
 
-func (f facts) NodeName(n contrast.Node) string { return f.e.NodeName(graph.NodeID(n)) }
-func (f facts) OpName(op contrast.Op) string    { return f.e.OpName(graph.OpID(op)) }
+// Calls says that an operation is the caller's side of calls that others answer, as a rule.
+func (f facts) Calls(op contrast.Op) bool {
+	c := f.s.calls[op]
+	return c.answered && !c.busy
+}
+
+// Service returns whose spans an operation's are.
+func (f facts) Service(op contrast.Op) contrast.Node {
+	return contrast.Node(f.s.graph.OpAt(graph.OpID(op)).Node)
+}
+
+func (f facts) NodeName(n contrast.Node) string { return f.s.NodeName(graph.NodeID(n)) }
+func (f facts) OpName(op contrast.Op) string    { return f.s.OpName(graph.OpID(op)) }
