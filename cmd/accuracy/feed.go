@@ -113,10 +113,29 @@ func (r *request) moveTo(by int64) {
 const (
 	// pause: a recording is one of several runs when nothing was recorded for so long in between.
 	pause = int64(time.Minute)
-	// lead is how long before a case its baseline ends: what is younger than the engine's quarantine (3
-	// minutes) is not taken for normal, and the last cell must be whole.
+	// lead is how long before a case a baseline ends that is moved: what is younger than the engine's quarantine
+	// (3 minutes) is not taken for normal, and the last cell must be whole.
 	lead = int64(200 * time.Second)
 )
+
+// near is how long before a case a baseline may have ended to be taken where it lies.
+const near = int64(10 * time.Minute)
+
+// place puts a baseline before a case that begins at the given time: where it was recorded, if that is shortly
+// before, else moved to end there.
+func (rec recording) place(before int64) {
+	if len(rec) == 0 {
+		return
+	}
+	last := rec[len(rec)-1].at - rec[len(rec)-1].by
+	if last <= before-lead && last >= before-near {
+		for i := range rec {
+			rec[i].moveTo(0)
+		}
+		return
+	}
+	rec.endAt(before - lead)
+}
 
 // endAt moves the runs of a recording together, so that the last of them ends at the given time.
 func (rec recording) endAt(at int64) {

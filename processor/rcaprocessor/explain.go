@@ -25,9 +25,10 @@ type Explainer struct {
 	batch call.Batch
 }
 
-// NewExplainer makes an Explainer with the processor's default configuration.
+// NewExplainer makes an Explainer with the processor's default configuration, but a more patient one.
 func NewExplainer() *Explainer {
 	cfg := createDefaultConfig().(*Config)
+	cfg.AllowedLateness = time.Minute // nobody waits for the answer: what comes late is waited for
 	return &Explainer{study: engine.NewStudy(cfg.settings(), func(incident.Incident) {})}
 }
 
@@ -52,6 +53,13 @@ func (x *Explainer) Logs(ld plog.Logs) {
 			}
 		}
 	}
+}
+
+// Lost returns how many spans, observations and log records could not be used so far: they came late, were of a
+// time not to be believed, or lay beyond a limit.
+func (x *Explainer) Lost() (spans, observations, logs int64) {
+	l := x.study.Lost()
+	return l.Spans, l.Observations, l.Logs
 }
 
 // Suspect is a node, and how much speaks against it.

@@ -54,14 +54,18 @@ func (r *ranking) compareOwn(a, b ownKey) int {
 	return cmp.Or(r.compareOps(a.op, b.op), cmp.Compare(a.instance, b.instance))
 }
 
-// ownTime is F1: own time of an operation on a replica against its own history. Operations with too few
-// calls to say anything alone speak together, per owner.
+// ownTime is F1: own time of an operation on a replica against its own history, a new replica's against that
+// of all. Operations with too few calls to say anything alone speak together, per owner.
 func (r *ranking) ownTime() {
 	total, normals := r.total(), r.normals(r.store.ownSeries())
-	pools := map[Node]*pool{}
+	pools, all := map[Node]*pool{}, r.replicas()
 	for _, k := range sorted(r.store.own, r.compareOwn) {
-		n := r.facts.Owner(k.op)
-		d, ok := r.store.own[k].contrast(r.before, r.window, normals)
+		n, s := r.facts.Owner(k.op), r.store.own[k]
+		b := s.normal(r.before)
+		if b.n < minCalls {
+			b = all[k.op].normal(r.before)
+		}
+		d, ok := s.contrast(b, r.window, normals)
 		if !ok || n == 0 {
 			continue
 		}
@@ -81,6 +85,20 @@ func (r *ranking) ownTime() {
 			r.note(n, e)
 		}
 	}
+}
+
+// replicas returns own time by operation, all replicas together.
+func (r *ranking) replicas() map[Op]*series {
+	all := map[Op]*series{}
+	for k, s := range r.store.own {
+		if all[k.op] == nil {
+			all[k.op] = &series{}
+		}
+		for _, c := range s.cells {
+			all[k.op].observe(c)
+		}
+	}
+	return all
 }
 
 // side is the edges into a node, or those out of it.
@@ -112,7 +130,7 @@ func (r *ranking) gap() {
 	}
 	total, normals := r.total(), r.normals(r.store.gapSeries())
 	for _, edge := range sorted(r.store.gaps, r.compareEdges) {
-		d, ok := r.store.gaps[edge].contrast(r.before, r.window, normals)
+		d, ok := r.store.gaps[edge].contrast(r.store.gaps[edge].normal(r.before), r.window, normals)
 		if !ok {
 			continue
 		}

@@ -215,14 +215,13 @@ type shift struct {
 
 func (d *shift) z() float64 { return d.by / math.Sqrt(d.variance+drift*drift) }
 
-// contrast compares the window with normal; ok is false where nothing was seen in it, or nothing is known
+// contrast compares the window with normal b; ok is false where nothing was seen in it, or nothing is known
 // of what to expect.
-func (s *series) contrast(before, window span, kinds kinds) (d shift, ok bool) {
+func (s *series) contrast(b normal, window span, kinds kinds) (d shift, ok bool) {
 	c := s.window(window)
 	if c.n == 0 {
 		return d, false
 	}
-	b := s.normal(before)
 	mean, variance, ok := b.expect(kinds.kindred, kinds.known)
 	if !ok {
 		return d, false

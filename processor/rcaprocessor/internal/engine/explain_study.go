@@ -79,12 +79,28 @@ func (s *Study) study(id trace.ID, spans []trace.Span) {
 		case n.Async || n.Parent < 0 && !n.Partial:
 			s.store.Unit(at)
 			if bad {
-				s.store.Origin(at, contrast.Node(w.Origin(int32(i)).Node))
+				s.store.Origin(at, s.origin(&w, int32(i)))
 			}
 		case bad && n.Parent >= 0 && !spans[n.Parent].Outcome.Bad():
-			s.store.Contained(at, contrast.Node(w.Origin(int32(i)).Node))
+			s.store.Contained(at, s.origin(&w, int32(i)))
 		}
 	}
+}
+
+// origin returns where the failure of span i began. The walk goes by span kinds and by what a call says of its
+// callee; where both are silent, whoever answers such calls is the callee.
+func (s *Study) origin(w *blame.Walk, i int32) contrast.Node {
+	o := w.Origin(i)
+	op := contrast.Op(w.Spans[o.Span].Op)
+	if f := (facts{s}); f.Calls(op) && o.Node == s.shapes[o.Span].node {
+		if a := s.shapes[o.Span].answer; a >= 0 {
+			return contrast.Node(s.shapes[a].node)
+		}
+		if n := f.Owner(op); n != 0 {
+			return n
+		}
+	}
+	return contrast.Node(o.Node)
 }
 
 func (s *Study) shape(spans []trace.Span, nodes []trace.Node) {
@@ -196,6 +212,19 @@ func (s *Study) Explain(from, to int64, opt contrast.Options) []Suspect {
 		out = append(out, Suspect{Name: n.Name, Service: n.Kind == call.NodeService, Candidate: c})
 	}
 	return out
+}
+
+// Lost is what was seen and could not be used.
+type Lost struct {
+	Spans        int64 // late, of a time that was not believed, or beyond a limit
+	Observations int64 // of series or features beyond a limit
+	Logs         int64 // whose trace did not come
+}
+
+// Lost returns what could not be used so far.
+func (s *Study) Lost() Lost {
+	c := s.Counts()
+	return Lost{Spans: c.Late + c.Future + c.TraceFull + c.Unplaced, Observations: s.store.Dropped(), Logs: s.logs.dropped}
 }
 
 // Suspect is a node under suspicion, by name.
