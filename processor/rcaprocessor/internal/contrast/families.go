@@ -178,6 +178,7 @@ func (r *ranking) structure() {
 		e, ok := r.feature(k)
 		switch {
 		case !ok || e.Strength <= 0:
+		case k.f.Kind == Child && e.Now > e.Normal && r.facts.Calls(Op(k.f.Key)): // a bare call: its answer is missing, see there
 		case r.unanswered(k, &e):
 			n := r.facts.Service(Op(k.f.Key))
 			r.add(n, Structure, e.Strength)
@@ -236,8 +237,8 @@ func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {
 	p0, p1 := k0/n0, k1/n1
 	low, high := r.tails(runs, has)
 	switch {
-	case p0 >= usual && p1 < lapsed*p0 && p1 <= low:
-	case p1 > p0 && p0 < lapsed*p1 && p1 >= high && (k.f.Grave || p1 >= usual):
+	case p0 >= usual && p1 < lapsed*p0 && p1 < low:
+	case p1 > p0 && p0 < lapsed*p1 && p1 > high && (k.f.Grave || p1 >= usual):
 	default:
 		return e, false
 	}
@@ -247,8 +248,8 @@ func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {
 		Share: share, Strength: strength(z, share)}, true
 }
 
-// tails returns the low and the high quantile of a feature's share in the minutes before.
-func (r *ranking) tails(runs, has *series) (low, high float64) {
+// shares returns the share of runs that had something, minute by minute before the window.
+func (r *ranking) shares(runs, has *series) []weighted {
 	of := has.minutes(r.before)
 	var v []weighted
 	for _, m := range runs.minutes(r.before) {
@@ -258,8 +259,14 @@ func (r *ranking) tails(runs, has *series) (low, high float64) {
 				k = of[i].n
 			}
 		}
-		v = append(v, weighted{float64(k) / float64(m.n), min(float64(m.n), fullWeight)})
+		v = append(v, weighted{min(float64(k)/float64(m.n), 1), min(float64(m.n), fullWeight)})
 	}
+	return v
+}
+
+// tails returns the low and the high quantile of a feature's share in the minutes before.
+func (r *ranking) tails(runs, has *series) (low, high float64) {
+	v := r.shares(runs, has)
 	return quantile(v, lowTail), quantile(v, 1-lowTail)
 }
 
@@ -296,10 +303,22 @@ func (r *ranking) failures(of map[Node]*series, weight float64) {
 			continue
 		}
 		e := Evidence{Family: Errors, Normal: p0, Now: p1, Calls: int64(n1), Share: weight * (p1 - p0)}
-		e.Z = math.Sqrt(gTest(p0*n0, n0-p0*n0, p1*n1, n1-p1*n1))
+		e.Z = min(math.Sqrt(gTest(p0*n0, n0-p0*n0, p1*n1, n1-p1*n1)), r.bursts(of[n], p0, p1, n0, n1))
 		if e.Strength = strength(e.Z, e.Share); e.Strength > 0 {
 			r.add(n, Errors, e.Strength)
 			r.note(n, e)
 		}
 	}
+}
+
+// bursts is the z of a share when failures come in bursts: their minutes differ more than single ones would.
+func (r *ranking) bursts(has *series, p0, p1, n0, n1 float64) float64 {
+	v := r.shares(&r.store.units, has)
+	median := quantile(v, 0.5)
+	for i := range v {
+		v[i].x = math.Abs(v[i].x - median)
+	}
+	spread := madSigma * quantile(v, 0.5)
+	p := (p0*n0 + p1*n1) / (n0 + n1)
+	return (p1 - median) / math.Sqrt(spread*spread+p*(1-p)*(1/n0+1/n1)+1e-12)
 }

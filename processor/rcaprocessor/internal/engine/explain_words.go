@@ -20,7 +20,7 @@ func (s *Study) Words(c *Suspect) (out []string) {
 		var what string
 		switch e.Family {
 		case contrast.OwnTime:
-			what = fmt.Sprintf("own time of %s: %s -> %s", s.OpName(graph.OpID(e.Op)), millis(e.Normal), millis(e.Now))
+			what = fmt.Sprintf("own time of %s%s: %s -> %s", s.OpName(graph.OpID(e.Op)), s.on(e.Instance), millis(e.Normal), millis(e.Now))
 		case contrast.Gap:
 			what = fmt.Sprintf("calls from %s to %s beyond their answers: %s -> %s",
 				s.NodeName(graph.NodeID(e.Edge.From)), s.NodeName(graph.NodeID(e.Edge.To)), millis(e.Normal), millis(e.Now))
@@ -43,6 +43,14 @@ func (s *Study) featureName(f contrast.Feature) string {
 		return fmt.Sprintf("an error line of template %x", f.Key)
 	}
 	return fmt.Sprintf("a log line of template %x", f.Key)
+}
+
+// on names a replica, where replicas have names.
+func (s *Study) on(i contrast.Instance) string {
+	if in := s.graph.InstanceAt(graph.InstanceID(i)); in.Name != "" {
+		return " on " + in.Name
+	}
+	return ""
 }
 
 func millis(ms float64) string { return duration(int64(ms * 1e6)) }
