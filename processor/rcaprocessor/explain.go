@@ -28,7 +28,8 @@ type Explainer struct {
 // NewExplainer makes an Explainer with the processor's default configuration, but a more patient one.
 func NewExplainer() *Explainer {
 	cfg := createDefaultConfig().(*Config)
-	cfg.AllowedLateness = time.Minute // nobody waits for the answer: what comes late is waited for
+	// Nobody waits for the answer: what comes late is waited for, and slow traces are left whole.
+	cfg.AllowedLateness, cfg.TraceQuiet = time.Minute, 10*time.Second
 	return &Explainer{study: engine.NewStudy(cfg.settings(), func(incident.Incident) {})}
 }
 

@@ -190,6 +190,86 @@ func TestExplainGolden(t *testing.T) {
 	assert.Equal(t, string(want), b.String())
 }
 
+// leg is a span of a hand-made trace; parent is an index, -1 for the root.
+type leg struct {
+	from   call.Resource
+	parent int
+	role   call.Role
+	what   string
+	at     int64 // from the trace's start
+	took   int64
+}
+
+// traced makes n traces, one every second, of the legs that each gives.
+func traced(from int64, n int, legs func(at int64) []leg) []span {
+	s := newShop(1)
+	for k := range n {
+		at, trace, ids := from+int64(k)*second, s.id(), []uint64{}
+		for _, l := range legs(at) {
+			parent := uint64(0)
+			if l.parent >= 0 {
+				parent = ids[l.parent]
+			}
+			ids = append(ids, s.add(l.from, trace, parent, l.role, l.what, call.Peer{}, at+l.at, l.took, call.OK, call.ReasonNone))
+		}
+	}
+	return s.sorted()
+}
+
+// Where callers emit no spans of their calls, servers are children of servers, by other clocks.
+func TestExplainServersBelowServers(t *testing.T) {
+	for _, slow := range []string{"gateway", "orders"} {
+		found := learned(traced(dawn, 540, func(at int64) []leg {
+			took := map[string]int64{"gateway": 4 * ms, "orders": 4 * ms}
+			if at >= studyFault {
+				took[slow] += 40 * ms
+			}
+			whole := took["gateway"] + took["orders"]
+			return []leg{
+				{gateway, -1, call.RoleServer, "/", 0, whole},
+				{orders[0], 0, call.RoleServer, "/order", -300 * ms, took["orders"]}, // its clock is slow
+			}
+		}), 64, false).Explain(studyFault, studyEnd, contrast.Options{})
+		require.NotEmpty(t, found, slow)
+		assert.Equal(t, "shop/"+slow, found[0].Name)
+		assert.Equal(t, contrast.OwnTime, found[0].Evidence[0].Family)
+		assert.InDelta(t, 44, found[0].Evidence[0].Now, 1)
+	}
+}
+
+// Who owns the time of a leaf depends on what else its operation was seen to do.
+func TestStudyOwners(t *testing.T) {
+	x := learned(traced(dawn, 60, func(at int64) []leg {
+		odd := int(at / second % 2)
+		legs := []leg{
+			{gateway, -1, call.RoleServer, "/", 0, 90 * ms},
+			{gateway, 0, call.RoleInternal, "ask orders", 0, 10 * ms},
+			{gateway, 0, call.RoleInternal, "ask anyone", 20 * ms, 10 * ms},
+			{gateway, 0, call.RoleInternal, "work", 40 * ms, 10 * ms},
+			{orders[0], 1, call.RoleInternal, "/a", 1 * ms, 8 * ms},
+			{[]call.Resource{orders[0], fulfilment}[odd], 2, call.RoleInternal, "/b", 21 * ms, 8 * ms},
+			{orders[0], 3, call.RoleInternal, "/c", 41 * ms, 2 * ms},
+		}
+		if odd == 1 {
+			legs = append(legs, leg{gateway, 3, call.RoleInternal, "rest", 45 * ms, 2 * ms})
+		}
+		return legs
+	}), 64, true)
+	x.Idle()
+	f := facts{x}
+	want := map[string]string{
+		"shop/gateway ask orders": "shop/orders", "shop/gateway ask anyone": "", "shop/gateway work": "shop/gateway",
+		"shop/gateway /": "shop/gateway", "shop/gateway rest": "shop/gateway", "shop/orders /a": "shop/orders",
+	}
+	for op := contrast.Op(1); int(op) < x.graph.NumOps(); op++ {
+		if owner, ok := want[f.OpName(op)]; ok {
+			assert.Equal(t, owner, f.NodeName(f.Owner(op)), f.OpName(op))
+			delete(want, f.OpName(op))
+		}
+	}
+	assert.Empty(t, want, "not seen")
+}
+
 func TestLogJoinerIsBounded(t *testing.T) {
 	j := newLogJoiner(10)
 	id := func(i int) (id trace.ID) { binary.BigEndian.PutUint64(id[:], uint64(i+1)); return id }
