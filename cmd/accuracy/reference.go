@@ -21,11 +21,7 @@ type reference struct {
 	stats map[string]*[2]tally
 }
 
-type tally struct {
-	n      int
-	sum    float64
-	errors int
-}
+type tally struct{ errors int }
 
 func newReference(from int64) *reference {
 	return &reference{from: from, owner: map[pcommon.SpanID]string{}, spans: map[string]*[2][]ptrace.Span{}, stats: map[string]*[2]tally{}}
