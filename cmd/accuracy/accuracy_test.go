@@ -174,6 +174,17 @@ func TestWithout(t *testing.T) {
 	assert.Zero(t, d.Sets[0].Top1)
 }
 
+// A case that cannot be read counts as missed, and the run goes on.
+func TestUnreadableCase(t *testing.T) {
+	dir := dataset(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "case", "traces.jsonl.zst"), []byte("no zstd"), 0o600))
+	d, text := measure(t, "-dataset", dir)
+	require.Len(t, d.Sets, 1)
+	assert.Equal(t, 1, d.Sets[0].Cases)
+	assert.Zero(t, d.Sets[0].Top1)
+	assert.Contains(t, text, "could not be read")
+}
+
 func TestComplaints(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -236,7 +247,7 @@ func TestLabelsFindTheirFiles(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a"), 0o750))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a", "f"), nil, 0o600))
 	l := &labels{dir: dir}
-	for _, p := range []string{"a/f", "set/a/f", "other/a/f"} {
+	for _, p := range []string{"a/f", "set/a/f", "other/a/f", "of/other/a/f"} {
 		got, ok := l.path(&file{Path: p})
 		assert.True(t, ok, p)
 		assert.Equal(t, filepath.Join(dir, "a", "f"), got)

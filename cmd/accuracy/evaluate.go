@@ -56,7 +56,8 @@ func evaluate(set *labels, o options, stdout, stderr io.Writer) ([]result, error
 		}
 		r, err := set.judge(c, baselines[b], o, stdout)
 		if err != nil {
-			return nil, err
+			r = &result{incident: c}
+			fmt.Fprintf(stdout, "%s could not be read and counts as missed: %v\n", c.ID, err)
 		}
 		out = append(out, *r)
 		if r.lost[0]+r.lost[1]+r.lost[2] > lostAloud {

@@ -65,14 +65,14 @@ func loadLabels(dir string) (*labels, error) {
 	return l, nil
 }
 
-// path finds a file of the data set: its paths may or may not begin with the folder's own name.
+// path finds a file of the data set: its paths may begin with the folder's own name and those above it.
 func (l *labels) path(f *file) (string, bool) {
 	if f == nil || f.Path == "" {
 		return "", false
 	}
 	rel := filepath.FromSlash(f.Path)
 	candidates := []string{filepath.Join(l.dir, rel), filepath.Join(filepath.Dir(filepath.Clean(l.dir)), rel)}
-	if _, rest, ok := strings.Cut(f.Path, "/"); ok {
+	for _, rest, ok := strings.Cut(f.Path, "/"); ok; _, rest, ok = strings.Cut(rest, "/") {
 		candidates = append(candidates, filepath.Join(l.dir, filepath.FromSlash(rest)))
 	}
 	for _, p := range candidates {
