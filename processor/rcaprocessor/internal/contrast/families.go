@@ -57,7 +57,7 @@ func (r *ranking) compareOwn(a, b ownKey) int {
 // ownTime is F1: own time of an operation on a replica against its own history, a new replica's against that
 // of all. Operations with too few calls to say anything alone speak together, per owner.
 func (r *ranking) ownTime() {
-	total, normals := r.total(), r.normals(r.store.ownSeries())
+	total, peers := r.total(), r.peers(r.store.ownSeries())
 	pools, all := map[Node]*pool{}, r.replicas()
 	for _, k := range sorted(r.store.own, r.compareOwn) {
 		n, s := r.facts.Owner(k.op), r.store.own[k]
@@ -65,7 +65,7 @@ func (r *ranking) ownTime() {
 		if b.n < minCalls {
 			b = all[k.op].normal(r.before)
 		}
-		d, ok := s.contrast(b, r.window, normals)
+		d, ok := s.contrast(b, r.window, peers)
 		if !ok || n == 0 {
 			continue
 		}
@@ -128,9 +128,9 @@ func (r *ranking) gap() {
 		}
 		return sides[k][n]
 	}
-	total, normals := r.total(), r.normals(r.store.gapSeries())
+	total, peers := r.total(), r.peers(r.store.gapSeries())
 	for _, edge := range sorted(r.store.gaps, r.compareEdges) {
-		d, ok := r.store.gaps[edge].contrast(r.store.gaps[edge].normal(r.before), r.window, normals)
+		d, ok := r.store.gaps[edge].contrast(r.store.gaps[edge].normal(r.before), r.window, peers)
 		if !ok {
 			continue
 		}

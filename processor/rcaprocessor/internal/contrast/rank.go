@@ -116,14 +116,13 @@ func strength(z, share float64) float64 {
 	return max(0, z-significant) * math.Sqrt(min(max(share, 0), 1))
 }
 
-// normals sums up what a family's series were like before the window.
-func (r *ranking) normals(all []*series) (k kinds) {
+// peers sums up what a family's series were like before the window.
+func (r *ranking) peers(all []*series) peers {
 	normals := make([]normal, len(all))
 	for i, s := range all {
 		normals[i] = s.normal(r.before)
 	}
-	k.kindred, k.known = kin(normals)
-	return k
+	return peersOf(normals)
 }
 
 // nodes in order of their names: sums of floats must not depend on the order of a map.

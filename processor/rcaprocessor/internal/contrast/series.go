@@ -159,14 +159,14 @@ func (s *series) normal(w span) (b normal) {
 	return b
 }
 
-// kindred is what series of a family are like among each other: what to expect of one that is new.
-type kindred struct {
+// peers is what series of a family are like among each other: what to expect of one that is new.
+type peers struct {
 	median, spread float64 // of the series' medians
 	variance       float64 // of the single values, typically
+	known          bool    // enough series have a history
 }
 
-// kin sums up the normals of a family's series.
-func kin(normals []normal) (k kindred, ok bool) {
+func peersOf(normals []normal) (p peers) {
 	var medians, variances []weighted
 	for _, b := range normals {
 		if b.n >= minCalls {
@@ -175,32 +175,33 @@ func kin(normals []normal) (k kindred, ok bool) {
 		}
 	}
 	if len(medians) < minCalls {
-		return k, false
+		return p
 	}
-	k.median, k.variance = quantile(medians, 0.5), quantile(variances, 0.5)
+	p.median, p.variance = quantile(medians, 0.5), quantile(variances, 0.5)
 	for i := range medians {
-		medians[i].x = math.Abs(medians[i].x - k.median)
+		medians[i].x = math.Abs(medians[i].x - p.median)
 	}
-	k.spread = madSigma * quantile(medians, 0.5)
-	return k, k.spread > 0
+	p.spread = madSigma * quantile(medians, 0.5)
+	p.known = p.spread > 0
+	return p
 }
 
 // expect returns the mean to expect of a series' cells and the variance of that expectation: of its own
-// history, or, where that is short, of what there is of it drawn towards its kind.
-func (b *normal) expect(k kindred, known bool) (mean, variance float64, ok bool) {
+// history, or, where that is short, of what there is of it drawn towards its peers.
+func (b *normal) expect(p peers) (mean, variance float64, ok bool) {
 	single := max(sampling*sampling, b.variance)
 	if b.n >= minCalls {
 		return b.median, b.spread*b.spread + single/float64(b.n), true
 	}
-	if !known {
+	if !p.known {
 		return 0, 0, false
 	}
-	between := k.spread * k.spread
+	between := p.spread * p.spread
 	if b.n == 0 {
-		return k.median, between, true
+		return p.median, between, true
 	}
-	own := max(single, k.variance) / float64(b.n)
-	return (b.median/own + k.median/between) / (1/own + 1/between), 1 / (1/own + 1/between), true
+	own := max(single, p.variance) / float64(b.n)
+	return (b.median/own + p.median/between) / (1/own + 1/between), 1 / (1/own + 1/between), true
 }
 
 // shift is how a series in a window differs from its normal.
@@ -217,12 +218,12 @@ func (d *shift) z() float64 { return d.by / math.Sqrt(d.variance+drift*drift) }
 
 // contrast compares the window with normal b; ok is false where nothing was seen in it, or nothing is known
 // of what to expect.
-func (s *series) contrast(b normal, window span, kinds kinds) (d shift, ok bool) {
+func (s *series) contrast(b normal, window span, p peers) (d shift, ok bool) {
 	c := s.window(window)
 	if c.n == 0 {
 		return d, false
 	}
-	mean, variance, ok := b.expect(kinds.kindred, kinds.known)
+	mean, variance, ok := b.expect(p)
 	if !ok {
 		return d, false
 	}
@@ -231,12 +232,6 @@ func (s *series) contrast(b normal, window span, kinds kinds) (d shift, ok bool)
 	d = shift{n: c.n, by: m - mean, variance: variance + single/float64(c.n), normal: math.Expm1(mean), now: math.Expm1(m)}
 	d.excess = float64(c.n) * max(0, d.now-d.normal)
 	return d, true
-}
-
-// kinds is a family's kindred, if enough series are known.
-type kinds struct {
-	kindred
-	known bool
 }
 
 // pool is series that saw too few calls in a window to say anything alone.
