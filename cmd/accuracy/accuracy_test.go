@@ -77,6 +77,15 @@ func dataset(t *testing.T) string {
 	never := noon.Add(1000 * time.Hour)
 	write("baseline", noon.Add(5*time.Hour), 180, never)
 	write("case", noon.Add(-time.Minute), 180, noon)
+	// A line may hold nothing.
+	traces := filepath.Join(dir, "baseline", "traces.jsonl.zst")
+	packed, err := os.ReadFile(traces)
+	require.NoError(t, err)
+	z, err := zstd.NewReader(nil)
+	require.NoError(t, err)
+	text, err := z.DecodeAll(packed, nil)
+	require.NoError(t, err)
+	compress(t, traces, append([]byte("{\"resourceSpans\":[]}\n"), text...))
 	files := func(name string) map[string]any {
 		return map[string]any{
 			"traces": map[string]any{"path": "tiny/" + name + "/traces.jsonl.zst"},

@@ -56,6 +56,7 @@ func (l *labels) read(f files, o options) (recording, error) {
 			rec = append(rec, r)
 		}
 	}
+	rec = slices.DeleteFunc(rec, func(r request) bool { return r.at == 0 }) // nothing in it
 	slices.SortStableFunc(rec, func(a, b request) int { return cmp.Compare(a.at, b.at) })
 	return rec, nil
 }
