@@ -214,6 +214,20 @@ func TestRankOfCountsTiesAgainstUs(t *testing.T) {
 	}
 }
 
+func TestSample(t *testing.T) {
+	td := ptrace.NewTraces()
+	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+	for i := range byte(8) {
+		spans.AppendEmpty().SetTraceID(pcommon.TraceID{1, 0, 0, 0, 0, i})
+	}
+	sample(td, 1)
+	assert.Equal(t, 8, td.SpanCount())
+	sample(td, 4)
+	assert.Equal(t, 2, td.SpanCount())
+	sample(td, 255)
+	assert.Equal(t, 1, td.SpanCount())
+}
+
 func TestScore(t *testing.T) {
 	var s score
 	for _, rank := range []int{1, 2, 3, 5, 6, 0} {

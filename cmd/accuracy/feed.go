@@ -35,6 +35,7 @@ func (l *labels) read(f files, o options) (recording, error) {
 			return nil, err
 		}
 		for _, td := range all {
+			sample(td, o.sample)
 			r := request{traces: td}
 			r.eachSpan(func(_ string, s ptrace.Span) {
 				r.at = max(r.at, int64(s.EndTimestamp()))
@@ -59,6 +60,23 @@ func (l *labels) read(f files, o options) (recording, error) {
 	rec = slices.DeleteFunc(rec, func(r request) bool { return r.at == 0 }) // nothing in it
 	slices.SortStableFunc(rec, func(a, b request) int { return cmp.Compare(a.at, b.at) })
 	return rec, nil
+}
+
+// sample leaves one in n traces, by their ids.
+func sample(td ptrace.Traces, n int) {
+	if n <= 1 {
+		return
+	}
+	td.ResourceSpans().RemoveIf(func(rs ptrace.ResourceSpans) bool {
+		rs.ScopeSpans().RemoveIf(func(ss ptrace.ScopeSpans) bool {
+			ss.Spans().RemoveIf(func(s ptrace.Span) bool {
+				id := s.TraceID()
+				return int(id[5])%n != 0 // a random byte in ids of any format
+			})
+			return ss.Spans().Len() == 0
+		})
+		return rs.ScopeSpans().Len() == 0
+	})
 }
 
 func (r *request) eachSpan(f func(service string, s ptrace.Span)) {

@@ -24,6 +24,7 @@ type options struct {
 	explain bool
 	ablate  bool
 	without []string
+	sample  int
 }
 
 func main() {
@@ -43,6 +44,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.only, "only", "", "only the cases whose id contains this")
 	f.BoolVar(&o.logs, "logs", true, "use log records")
 	f.BoolVar(&o.kinds, "kinds", true, "trust span kinds; false takes them off every span")
+	f.IntVar(&o.sample, "sample", 1, "keep one in so many traces")
 	f.BoolVar(&o.explain, "explain", false, "print the evidence against the first three, and against the right one")
 	f.BoolVar(&o.ablate, "ablation", false, "print how often the right service is first without each family of evidence")
 	f.StringVar(&without, "without", "", "families of evidence to leave out, with commas: own_time,gap,structure,errors")
