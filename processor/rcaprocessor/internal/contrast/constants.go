@@ -21,8 +21,10 @@ const (
 	madSigma = 1.4826
 	// fullWeight: a minute with as many calls counts whole in a median. Design 2.3.
 	fullWeight = 20
-	// minCalls on either side, below which nothing is said. Design 2.3.
-	minCalls = 5
+	// minCalls: a series says something by itself from here on. Design 2.3. Where a window holds fewer calls,
+	// what they say together weighs less, down to leastCalls: one call is an anecdote.
+	minCalls   = 5
+	leastCalls = 2
 
 	// significant is the z below which a deviation is no evidence. Design 2.6.
 	significant = 3.0

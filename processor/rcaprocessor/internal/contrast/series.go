@@ -266,17 +266,21 @@ func join[K comparable](pools map[K]*pool, k K, d shift, e Evidence) {
 	}
 }
 
-// evidence is what the pool says as a whole, told by the series that says most; ok is false when even all
-// together saw too few calls.
+// evidence is what the pool says as a whole, told by the series that says most. Where even all together saw
+// few calls it weighs less; ok is false when they saw one.
 func (p *pool) evidence(total float64) (Evidence, bool) {
-	if p.n < minCalls {
+	if p.n < leastCalls {
 		return Evidence{}, false
 	}
 	n := float64(p.n)
 	e := p.strongest
 	e.measure(shift{n: p.n, by: p.by / n, variance: p.variance / (n * n), normal: p.normal / n, now: p.now / n, excess: p.excess}, total)
+	e.Strength *= few(n)
 	return e, true
 }
+
+// few is what evidence from n calls in a window weighs: all of it from minCalls on.
+func few(n float64) float64 { return min(1, n/minCalls) }
 
 // measure fills in the numbers of a deviation of time.
 func (e *Evidence) measure(d shift, total float64) {
