@@ -231,7 +231,7 @@ func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {
 	runs, has := r.store.runs[k.op], r.store.features[k]
 	n0, n1 := float64(runs.window(r.before).n), float64(runs.window(r.window).n)
 	k0, k1 := float64(has.window(r.before).n), float64(has.window(r.window).n)
-	if n0 < minCalls || n1 < minCalls {
+	if n0 < minCalls || n1 < leastCalls {
 		return e, false
 	}
 	p0, p1 := k0/n0, k1/n1
@@ -245,7 +245,7 @@ func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {
 	z := math.Sqrt(gTest(k0, n0-k0, k1, n1-k1))
 	share := math.Abs(p1-p0) * n1 / r.units
 	return Evidence{Family: Structure, Op: k.op, Feature: k.f, Normal: p0, Now: p1, Calls: int64(n1), Z: z,
-		Share: share, Strength: strength(z, share)}, true
+		Share: share, Strength: few(n1) * strength(z, share)}, true
 }
 
 // shares returns the share of runs that had something, minute by minute before the window.
