@@ -122,6 +122,37 @@ func TestOwnTimeOfSparseOperations(t *testing.T) {
 	assert.EqualValues(t, 6, got[0].Evidence[0].Calls)
 }
 
+// Few calls weigh less than many, one alone nothing.
+func TestFewCalls(t *testing.T) {
+	score := func(n int) float64 {
+		s := New()
+		for at := start; at < fault; at += 10 * second {
+			s.Unit(at)
+			s.Own(at, 10, 1, took(at, 10))
+			s.Run(at, 20)
+			s.Has(at, 20, Feature{Kind: Child, Key: 30})
+		}
+		for i := range n {
+			at := fault + int64(i)*second
+			s.Unit(at)
+			s.Own(at, 10, 1, took(at, 900))
+			s.Run(at, 20)
+		}
+		own := rank(s, Structure)
+		structure := rank(s, OwnTime)
+		assert.Equal(t, n > 1, len(own) > 0, "own time of %d", n)
+		assert.Equal(t, n > 1, len(structure) > 0, "structure of %d", n)
+		if n < 2 {
+			return 0
+		}
+		return structure[0].Evidence[0].Strength / strength(structure[0].Evidence[0].Z, 1)
+	}
+	assert.Zero(t, score(1))
+	assert.InDelta(t, 0.6, score(3), 1e-9)
+	assert.InDelta(t, 1, score(5), 1e-9)
+	assert.InDelta(t, 1, score(20), 1e-9)
+}
+
 // hub: 1 > 2 > {3, 4, 5}.
 func hub(s *Store, slow func(from, to Node) bool) {
 	each(30, func(at int64, bad bool) {
