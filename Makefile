@@ -28,6 +28,8 @@ GENERATED := ':(glob)processor/**/generated_*.go' ':(glob)processor/*/documentat
 INCIDENT ?= postgres-lock
 ENDPOINT ?= 127.0.0.1:4317
 OUT      ?=
+DATASET  ?=
+ARGS     ?=
 FAULT    ?=
 BROKER   ?=
 FILES    ?= testdata/scenarios/[0-9]*.yaml
@@ -106,6 +108,16 @@ scenarios: ## Simulate failures and judge the verdicts (FILES='glob', SEEDS=1, O
 scenarios-full: ## The same at all axes: traffic, sampling, skew, loss, disorder, logs, severity (SEEDS=1; takes long)
 	@$(GO) build -o bin/scenarios ./cmd/scenarios
 	@bin/scenarios -full -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)')
+
+.PHONY: accuracy
+accuracy: ## How often Explain names the guilty one of labelled incidents (DATASET=dir, OUT=file.json, ARGS='-logs=false -kinds=false -explain')
+	@[ -n '$(DATASET)' ] || { echo "say which: make accuracy DATASET=dir (a folder with labels.json)"; exit 2; }
+	@$(GO) run ./cmd/accuracy -dataset '$(DATASET)' $(if $(OUT),-out '$(OUT)') $(ARGS)
+
+.PHONY: ablation
+ablation: ## The same without each kind of evidence, and with each alone (DATASET=dir)
+	@[ -n '$(DATASET)' ] || { echo "say which: make ablation DATASET=dir (a folder with labels.json)"; exit 2; }
+	@$(GO) run ./cmd/accuracy -ablation -dataset '$(DATASET)' $(if $(OUT),-out '$(OUT)') $(ARGS)
 
 .PHONY: tools
 tools: $(TOOLS)/builder $(TOOLS)/mdatagen $(TOOLS)/staticcheck ## Build the pinned tools into .tools
