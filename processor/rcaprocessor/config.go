@@ -70,9 +70,10 @@ func createDefaultConfig() component.Config {
 	return &Config{
 		// SDKs batch for 5 s by default; twice that leaves room for one retry.
 		AllowedLateness: 10 * time.Second,
-		TraceQuiet:      time.Second,
-		WarmUp:          30 * time.Second,
-		IdleTimeout:     time.Hour,
+		// The clocks of two hosts may differ by two seconds and their spans still be one trace.
+		TraceQuiet:  3 * time.Second,
+		WarmUp:      30 * time.Second,
+		IdleTimeout: time.Hour,
 		Incident: IncidentConfig{
 			MinConfidence:  0.4,
 			Patience:       30 * time.Second,

@@ -180,8 +180,8 @@ func TestWarmRestart(t *testing.T) {
 	metadatatest.AssertEqualProcessorRcaReady(t, r.telemetry, point(1), metricdatatest.IgnoreTimestamp())
 	metadatatest.AssertEqualProcessorRcaGraphNodes(t, r.telemetry, point(2), metricdatatest.IgnoreTimestamp())
 	r.traffic(300, 305, false)
-	r.traffic(305, 320, true)
-	require.NotNil(t, r.engine.core.Open(), "15 s of data are no warm-up")
+	r.traffic(305, 325, true)
+	require.NotNil(t, r.engine.core.Open(), "25 s of data are no warm-up")
 	assert.Equal(t, "orders", r.engine.core.Open().Verdict.Root)
 	r.stop()
 }
