@@ -34,13 +34,13 @@ func LowerBound(i int) int64 {
 // Observe counts n durations of ns nanoseconds.
 func (h *Histogram) Observe(ns int64, n uint32) {
 	c := &h.counts[BucketOf(ns)]
-	*c = saturatingAdd(*c, n)
+	*c = Plus(*c, n)
 }
 
 // Add adds other's counts.
 func (h *Histogram) Add(other *Histogram) {
 	for i, n := range other.counts {
-		h.counts[i] = saturatingAdd(h.counts[i], n)
+		h.counts[i] = Plus(h.counts[i], n)
 	}
 }
 
@@ -82,7 +82,8 @@ func (h *Histogram) Quantile(q float64) int64 {
 	return LowerBound(HistogramBuckets)
 }
 
-func saturatingAdd(a, b uint32) uint32 {
+// Plus adds two counts, which stay at their largest instead of beginning anew.
+func Plus(a, b uint32) uint32 {
 	if s := a + b; s >= a {
 		return s
 	}

@@ -3,7 +3,11 @@
 
 package circuit
 
-import "math"
+import (
+	"math"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+)
 
 // gateClosed admits all and counts them. Opens by the rules of the configuration.
 type gateClosed struct {
@@ -40,7 +44,7 @@ func (c *gateClosed) count(now int64, r result) {
 	case OK:
 		c.row = 0
 	case Fail:
-		c.row = saturate(c.row, 1)
+		c.row = window.Plus(c.row, 1)
 	}
 	c.past.add(now, r.counts())
 }

@@ -14,9 +14,9 @@ type Counts struct{ Calls, Bad, Slow uint32 }
 
 // Add adds other to c. Counts saturate.
 func (c *Counts) Add(other *Counts) {
-	c.Calls = saturate(c.Calls, other.Calls)
-	c.Bad = saturate(c.Bad, other.Bad)
-	c.Slow = saturate(c.Slow, other.Slow)
+	c.Calls = window.Plus(c.Calls, other.Calls)
+	c.Bad = window.Plus(c.Bad, other.Bad)
+	c.Slow = window.Plus(c.Slow, other.Slow)
 }
 
 // Ratio is the share of bad calls, 0..1, never rounded; 0 without calls.

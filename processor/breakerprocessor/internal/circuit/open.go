@@ -3,7 +3,11 @@
 
 package circuit
 
-import "math"
+import (
+	"math"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+)
 
 // obeyed is the share of the usual calls that must stay away for callers to count as obeying.
 const obeyed = 0.5
@@ -29,14 +33,14 @@ func (*open) admit(*Config) float64 { return 0 }
 
 func (o *open) call(start int64, one Sums) {
 	if start >= o.from {
-		o.calls = saturate(o.calls, one.Calls)
+		o.calls = window.Plus(o.calls, one.Calls)
 	}
 	o.trial.call(start, one)
 }
 
 func (o *open) amend(start int64, from, to Sums) {
 	if start >= o.from {
-		o.calls = saturate(o.calls-min(o.calls, from.Calls), to.Calls)
+		o.calls = window.Plus(o.calls-min(o.calls, from.Calls), to.Calls)
 	}
 	o.trial.amend(start, from, to)
 }

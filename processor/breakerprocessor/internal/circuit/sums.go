@@ -3,7 +3,11 @@
 
 package circuit
 
-import "math"
+import (
+	"math"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+)
 
 // weightUnit is the fixed point of weights: a call that stands for itself alone weighs so much.
 const weightUnit = 256
@@ -29,12 +33,12 @@ type Sums struct {
 
 // Add adds other to s. Counts saturate.
 func (s *Sums) Add(other *Sums) {
-	s.Calls = saturate(s.Calls, other.Calls)
-	s.Bad = saturate(s.Bad, other.Bad)
-	s.Pending = saturate(s.Pending, other.Pending)
-	s.Deeper = saturate(s.Deeper, other.Deeper)
-	s.Slow = saturate(s.Slow, other.Slow)
-	s.Throttled = saturate(s.Throttled, other.Throttled)
+	s.Calls = window.Plus(s.Calls, other.Calls)
+	s.Bad = window.Plus(s.Bad, other.Bad)
+	s.Pending = window.Plus(s.Pending, other.Pending)
+	s.Deeper = window.Plus(s.Deeper, other.Deeper)
+	s.Slow = window.Plus(s.Slow, other.Slow)
+	s.Throttled = window.Plus(s.Throttled, other.Throttled)
 	s.Weight = saturate64(s.Weight, other.Weight)
 	s.BadWeight = saturate64(s.BadWeight, other.BadWeight)
 	s.Busy = saturate64(s.Busy, other.Busy)
@@ -109,13 +113,6 @@ func wilson(ratio float64, n uint32, z float64) float64 {
 // leave it at or above the floor.
 func surely(ratio float64, n uint32, limit, z, floor float64) bool {
 	return ratio >= limit && wilson(ratio, n, z) >= floor
-}
-
-func saturate(a, b uint32) uint32 {
-	if s := a + b; s >= a {
-		return s
-	}
-	return math.MaxUint32
 }
 
 func saturate64(a, b int64) int64 {

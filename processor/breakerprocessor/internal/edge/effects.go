@@ -3,7 +3,11 @@
 
 package edge
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+)
 
 // maxUpstream bounds the services that are named as hurt by one edge.
 const maxUpstream = 16
@@ -20,11 +24,11 @@ type Effects struct {
 
 // Add adds other to f.
 func (f *Effects) Add(other *Effects) {
-	f.Retries = plus(f.Retries, other.Retries)
-	f.Hurt = plus(f.Hurt, other.Hurt)
-	f.Absorbed = plus(f.Absorbed, other.Absorbed)
-	f.Entries = plus(f.Entries, other.Entries)
-	f.EntriesFailed = plus(f.EntriesFailed, other.EntriesFailed)
+	f.Retries = window.Plus(f.Retries, other.Retries)
+	f.Hurt = window.Plus(f.Hurt, other.Hurt)
+	f.Absorbed = window.Plus(f.Absorbed, other.Absorbed)
+	f.Entries = window.Plus(f.Entries, other.Entries)
+	f.EntriesFailed = window.Plus(f.EntriesFailed, other.EntriesFailed)
 }
 
 // Propagation is the share of failed calls, 0..1, that made what they were made for fail; 0 without any.

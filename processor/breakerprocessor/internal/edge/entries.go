@@ -3,6 +3,8 @@
 
 package edge
 
+import "github.com/firebreak-otel/firebreak/internal/window"
+
 const (
 	// entriesEnough requests must have been seen to tell that others than failed ones come this way. Of twice as many,
 	// half are forgotten.
@@ -20,9 +22,9 @@ type entries struct {
 
 // Add adds other to r.
 func (r *entries) Add(other *entries) {
-	r.began = plus(r.began, other.began)
-	r.failing = plus(r.failing, other.failing)
-	r.well = plus(r.well, other.well)
+	r.began = window.Plus(r.began, other.began)
+	r.failing = window.Plus(r.failing, other.failing)
+	r.well = window.Plus(r.well, other.well)
 }
 
 func (t *Table) enter(at int64, bad bool) {

@@ -6,6 +6,7 @@ package edge
 import (
 	"slices"
 
+	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/instance"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/storm"
@@ -91,7 +92,7 @@ func (t *Table) told(now int64) int64 {
 // attempts are the calls that ended in [from, to) in terms of what was wanted.
 func (e *Edge) attempts(from, to int64) storm.Sums {
 	s, f := e.Sums(from, to), e.Effects(from, to)
-	failed := plus(s.Bad, s.Deeper)
+	failed := window.Plus(s.Bad, s.Deeper)
 	return storm.Sums{
 		Attempts: s.Calls, Retries: min(f.Retries, s.Calls), Calls: minus(s.Calls, f.Retries), OK: minus(s.Calls, failed), Bad: failed,
 	}

@@ -30,10 +30,10 @@ type pulse struct {
 
 // Add adds other to p.
 func (p *pulse) Add(other *pulse) {
-	p.calls = plus(p.calls, other.calls)
-	p.weight = plus(p.weight, other.weight)
-	p.slow = plus(p.slow, other.slow)
-	p.busy = plus(p.busy, other.busy)
+	p.calls = window.Plus(p.calls, other.calls)
+	p.weight = window.Plus(p.weight, other.weight)
+	p.slow = window.Plus(p.slow, other.slow)
+	p.busy = window.Plus(p.busy, other.busy)
 }
 
 // trouble is what a bucket keeps of calls that failed. Only edges with failures have a ring of them.
@@ -48,12 +48,12 @@ type trouble struct {
 
 // Add adds other to t.
 func (t *trouble) Add(other *trouble) {
-	t.bad = plus(t.bad, other.bad)
-	t.pending = plus(t.pending, other.pending)
-	t.deeper = plus(t.deeper, other.deeper)
-	t.throttled = plus(t.throttled, other.throttled)
-	t.weight = plus(t.weight, other.weight)
-	t.busy = plus(t.busy, other.busy)
+	t.bad = window.Plus(t.bad, other.bad)
+	t.pending = window.Plus(t.pending, other.pending)
+	t.deeper = window.Plus(t.deeper, other.deeper)
+	t.throttled = window.Plus(t.throttled, other.throttled)
+	t.weight = window.Plus(t.weight, other.weight)
+	t.busy = window.Plus(t.busy, other.busy)
 }
 
 // sub takes other out of t again.
@@ -140,13 +140,6 @@ func busyOf(ns int64) uint32 { return uint32((min(max(ns, 0), maxBusy) + busyUni
 
 func newPulses(n int, width int64) window.Ring[pulse, *pulse] {
 	return window.NewRing[pulse](n, width)
-}
-
-func plus(a, b uint32) uint32 {
-	if s := a + b; s >= a {
-		return s
-	}
-	return math.MaxUint32
 }
 
 func minus(a, b uint32) uint32 { return a - min(a, b) }

@@ -27,7 +27,7 @@ type waits struct {
 
 // Add adds other to w.
 func (w *waits) Add(other *waits) {
-	w.messages = plus(w.messages, other.messages)
+	w.messages = window.Plus(w.messages, other.messages)
 	w.ms += other.ms
 }
 

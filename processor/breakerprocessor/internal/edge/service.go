@@ -52,7 +52,7 @@ type Instance struct {
 type count uint32
 
 // Add adds other to c.
-func (c *count) Add(other *count) { *c = count(plus(uint32(*c), uint32(*other))) }
+func (c *count) Add(other *count) { *c = count(window.Plus(uint32(*c), uint32(*other))) }
 
 // Service finds the service of a resource, by the resource's key.
 func (t *Table) Service(key uint64, r *call.Resource) *Service {

@@ -6,6 +6,7 @@ package edge
 import (
 	"slices"
 
+	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
 
@@ -76,7 +77,7 @@ func (s *Service) load(t *Table, now int64) (lately uint32, usually float64) {
 		if u.windows >= usualWindows {
 			u.calls, u.windows = u.calls/2, u.windows/2
 		}
-		u.calls = plus(u.calls, uint32(s.received.Sum(now-t.span, now)))
+		u.calls = window.Plus(u.calls, uint32(s.received.Sum(now-t.span, now)))
 		u.windows++
 		u.folded = now
 	}

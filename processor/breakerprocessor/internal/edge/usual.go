@@ -6,6 +6,7 @@ package edge
 import (
 	"math/bits"
 
+	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/inflight"
 )
@@ -35,14 +36,14 @@ type usual struct {
 }
 
 // fold takes one window in which the edge was closed. Older windows fade.
-func (u *usual) fold(s *circuit.Sums, window int64) {
+func (u *usual) fold(s *circuit.Sums, span int64) {
 	if u.windows >= usualWindows {
 		u.calls, u.bad, u.busy, u.windows = u.calls/2, u.bad/2, u.busy/2, u.windows/2
 	}
-	u.calls, u.bad = plus(u.calls, s.Calls), plus(u.bad, s.Bad)
+	u.calls, u.bad = window.Plus(u.calls, s.Calls), window.Plus(u.bad, s.Bad)
 	u.busy += uint64(s.Busy) / busyUnit
 	u.windows++
-	u.load.Observe(inflight.Little(s.Busy, window))
+	u.load.Observe(inflight.Little(s.Busy, span))
 }
 
 // duration is how long a call usually takes, in nanoseconds.
@@ -50,7 +51,7 @@ func (u *usual) duration() float64 { return float64(u.busy) * busyUnit / max(flo
 
 // add takes what another edge was like that turned out to be the same.
 func (u *usual) add(other *usual) {
-	u.calls, u.bad = plus(u.calls, other.calls), plus(u.bad, other.bad)
+	u.calls, u.bad = window.Plus(u.calls, other.calls), window.Plus(u.bad, other.bad)
 	u.windows = max(u.windows, other.windows)
 	u.busy += other.busy
 	u.load.Merge(&other.load)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
 )
 
 const (
@@ -47,9 +49,9 @@ type host struct {
 type sums struct{ calls, bad, deeper uint32 }
 
 func (s *sums) add(o sums) {
-	s.calls = saturate(s.calls, o.calls)
-	s.bad = saturate(s.bad, o.bad)
-	s.deeper = saturate(s.deeper, o.deeper)
+	s.calls = window.Plus(s.calls, o.calls)
+	s.bad = window.Plus(s.bad, o.bad)
+	s.deeper = window.Plus(s.deeper, o.deeper)
 }
 
 // Count is what is known of one instance in the last one to two cells. All are counts of observed calls.
@@ -309,11 +311,4 @@ func unmix(x uint64) uint64 {
 	x = (x ^ x>>32) * 0xcfee444d8b59a89b
 	x = (x ^ x>>32) * 0xcfee444d8b59a89b
 	return x ^ x>>32
-}
-
-func saturate(a, b uint32) uint32 {
-	if s := a + b; s >= a {
-		return s
-	}
-	return math.MaxUint32
 }
