@@ -148,6 +148,14 @@ func (b *Batch) moreAttribute(r *raw, key string, v pcommon.Value) {
 		r.mqGroup.put(1, b.text(v))
 	case "messaging.kafka.consumer.group", "messaging.kafka.consumer_group", "messaging.consumer_group":
 		r.mqGroup.put(2, b.text(v))
+	case "messaging.destination.partition.id":
+		if s := b.partition(v); s != "" {
+			r.mqPartition = s
+		}
+	case "messaging.kafka.destination.partition", "messaging.kafka.source.partition", "messaging.kafka.partition":
+		if r.mqPartition == "" {
+			r.mqPartition = b.partition(v)
+		}
 	case "messaging.destination.temporary", "messaging.destination.anonymous", "messaging.temp_destination":
 		r.mqTemporary = r.mqTemporary || b.flag(v)
 

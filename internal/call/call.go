@@ -72,6 +72,19 @@ const (
 	ReasonClient
 )
 
+// Detail refines why a call did not work, where something says so. It changes neither Outcome nor Reason.
+type Detail uint8
+
+const (
+	DetailNone Detail = iota
+	// DetailDNS: the name of the callee was not resolved.
+	DetailDNS
+	// DetailTLS: no trust between the two: a certificate, or the handshake.
+	DetailTLS
+	// DetailAuth: the caller was not known, or not allowed to do this.
+	DetailAuth
+)
+
 // NodeKind is the kind of a node in the service graph.
 type NodeKind uint8
 
@@ -149,8 +162,9 @@ type Call struct {
 	Protocol  Protocol
 	Outcome   Outcome
 	Reason    Reason
-	Attempt   uint8 // resends so far as the span itself says (http.request.resend_count); 0: first or not said
-	Remote    bool  // the parent is known to be in another process (span flags), false when not said
+	Attempt   uint8  // resends so far as the span itself says (http.request.resend_count); 0: first or not said
+	Detail    Detail // DetailNone when nothing says more, and on a call that is OK, cancelled or rejected
+	Remote    bool   // the parent is known to be in another process (span flags), false when not said
 	HasParent bool
 
 	Operation Operation
@@ -160,6 +174,8 @@ type Call struct {
 	Weight float64 // adjusted count, >= 1: how many spans this one stands for (head sampling)
 	Links  []Link  // at most MaxLinks; owned by the Batch
 	Group  string  // messaging consumer group
+	// Partition of a messaging destination, a number as a rule; empty when not said.
+	Partition string
 }
 
 // Duration is End-Start in nanoseconds.

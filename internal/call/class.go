@@ -147,7 +147,7 @@ var typePatterns = newPatterns([]pattern{
 	{"cancel", classCancelled},
 	{"aborterror", classCancelled},
 	{"abort_err", classCancelled},
-})
+}, typeDetails)
 
 // messagePatterns are for texts written for people. They are longer, since texts say more by chance.
 var messagePatterns = newPatterns([]pattern{
@@ -224,14 +224,15 @@ var messagePatterns = newPatterns([]pattern{
 	{"was cancelled", classCancelled},
 	{"was canceled", classCancelled},
 	{"was aborted", classCancelled},
-})
+}, messageDetails)
 
-// classOfType returns the family of an error type, classNone when its name tells none for sure.
-func classOfType(s string) class {
+// classOfType returns the family of an error type, classNone when its name tells none for sure. Like classOfMessage
+// it sets detail, unless that is known, by what the name says of it.
+func classOfType(s string, detail *Detail) class {
 	if s == "" || weakClassOfType(s) != classNone {
 		return classNone
 	}
-	return typePatterns.find(s)
+	return typePatterns.find(s, detail)
 }
 
 // weakClassOfType knows types that wrap anything: their family counts when nothing else tells one.
@@ -248,7 +249,7 @@ func weakClassOfType(s string) class {
 }
 
 // classOfMessage returns the family of a text; classNone when it gives nothing away.
-func classOfMessage(s string) class {
+func classOfMessage(s string, detail *Detail) class {
 	switch s {
 	case "":
 		return classNone
@@ -264,5 +265,5 @@ func classOfMessage(s string) class {
 			return classUnreachable
 		}
 	}
-	return messagePatterns.find(s)
+	return messagePatterns.find(s, detail)
 }

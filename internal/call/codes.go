@@ -17,10 +17,12 @@ const (
 	grpcCancelled         = 1
 	grpcUnknown           = 2
 	grpcDeadlineExceeded  = 4
+	grpcPermissionDenied  = 7
 	grpcResourceExhausted = 8
 	grpcInternal          = 13
 	grpcUnavailable       = 14
 	grpcDataLoss          = 15
+	grpcUnauthenticated   = 16
 )
 
 // grpcCode is the number of a status sent as number, as NAME, or as Connect's name; -1: none.
@@ -92,7 +94,7 @@ func rpcVerdict(c *code, system string) (v verdict, ok bool) {
 	if n := grpcCode(c); n >= 0 {
 		return grpcVerdict(n)
 	}
-	if class := classOfType(c.text); class != classNone {
+	if class := classOfType(c.text, new(Detail)); class != classNone {
 		return class.refine(failed, true, RoleClient), true
 	}
 	return verdict{}, false

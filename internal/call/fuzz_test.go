@@ -72,12 +72,14 @@ func check(t *testing.T, b *Batch, td ptrace.Traces) {
 		require.Equal(t, c.Outcome == OK, c.Reason == ReasonNone)
 		require.LessOrEqual(t, c.Outcome, Ignored)
 		require.LessOrEqual(t, c.Reason, ReasonClient)
+		require.LessOrEqual(t, c.Detail, DetailAuth)
+		require.False(t, c.Outcome == OK && c.Detail != DetailNone)
 		require.Equal(t, c.Peer.Kind == NodeUnknown, c.Peer.Key() == 0)
 		require.Equal(t, c.Peer.Kind == NodeUnknown, c.Peer == Peer{})
 		require.Zero(t, c.Role == RoleServer && c.Peer.Kind != NodeUnknown)
 		r := &b.Resources[c.Resource]
 		for _, s := range []string{
-			c.Peer.Namespace, c.Peer.System, c.Peer.Name, c.Peer.Address, c.Peer.Instance, c.Operation.Verb, c.Operation.Target, c.ErrorType, c.Group,
+			c.Peer.Namespace, c.Peer.System, c.Peer.Name, c.Peer.Address, c.Peer.Instance, c.Operation.Verb, c.Operation.Target, c.ErrorType, c.Group, c.Partition,
 			r.Namespace, r.Service, r.Instance, r.Version, r.Environment, r.Host, r.Zone,
 		} {
 			require.LessOrEqual(t, len(s), MaxName)
@@ -94,7 +96,7 @@ var knownKeys = []string{
 	"http.request.method", "http.route", "url.template", "http.response.status_code", "http.status_code", "http.request.resend_count", "rpc.system.name", "rpc.system",
 	"rpc.service", "rpc.method", "rpc.status_code", "rpc.response.status_code", "rpc.grpc.status_code", "rpc.connect_rpc.error_code", "messaging.system",
 	"messaging.destination.name", "messaging.source.name", "messaging.url", "messaging.destination.template", "messaging.operation.type", "messaging.operation",
-	"messaging.consumer.group.name", "messaging.destination.temporary", "faas.invoked_name", "gen_ai.provider.name", "error.type", "breaker.rejected",
+	"messaging.consumer.group.name", "messaging.destination.temporary", "messaging.destination.partition.id", "messaging.kafka.partition", "faas.invoked_name", "gen_ai.provider.name", "error.type", "breaker.rejected",
 }
 
 // values are texts near the edges of what is parsed.

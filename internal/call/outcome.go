@@ -30,8 +30,8 @@ func (b *Batch) readOutcome(c *Call, r *raw, span ptrace.Span) {
 	// An explicit OK outranks an error type; codes outrank it.
 	errored := status == ptrace.StatusCodeError || r.errorType != "" && status != ptrace.StatusCodeOk
 
-	if c.Role.Outgoing() && (r.rejected || errored && r.errorType != "" && classOfType(r.errorType) == classRejected) {
-		c.Outcome, c.Reason, c.ErrorType = Ignored, ReasonRejected, clip(r.errorType)
+	if c.Role.Outgoing() && (r.rejected || errored && r.errorType != "" && classOfType(r.errorType, &c.Detail) == classRejected) {
+		c.Outcome, c.Reason, c.Detail, c.ErrorType = Ignored, ReasonRejected, DetailNone, clip(r.errorType)
 		return
 	}
 	v, coded := b.codeVerdict(c, r)
@@ -46,8 +46,13 @@ func (b *Batch) readOutcome(c *Call, r *raw, span ptrace.Span) {
 	}
 	if v.reason == ReasonNone || v.reason == ReasonError || v == callersFault {
 		v = b.refine(c, r, span, v, coded)
+	} else if v.reason == ReasonUnreachable {
+		var e exception
+		e.read(span.Events())
+		c.readDetail(r.errorType, &e, span.Status().Message())
 	}
 	c.Outcome, c.Reason = v.outcome, v.reason
+	c.settleDetail(r)
 }
 
 // codeVerdict judges by status codes alone; ok is false when no code settles it. A code that says
@@ -117,7 +122,7 @@ func httpVerdict(status int64, role Role) verdict {
 // refine looks for what stands behind a failure. Without a code it may also turn out to be none:
 // cancelled, cut by a breaker, or no failure at all.
 func (b *Batch) refine(c *Call, r *raw, span ptrace.Span, v verdict, coded bool) verdict {
-	class, weak := classOfType(r.errorType), weakClassOfType(r.errorType)
+	class, weak := classOfType(r.errorType, &c.Detail), weakClassOfType(r.errorType)
 	if v == callersFault {
 		// Cloud APIs throttle with a 400 and say so in the error type.
 		if class == classThrottled && c.Role.Outgoing() {
@@ -137,21 +142,28 @@ func (b *Batch) refine(c *Call, r *raw, span ptrace.Span, v verdict, coded bool)
 		if state := firstOf(sqlState(e.message), sqlState(message)); state != "" {
 			if w, ok := sqlStateVerdict(state); ok && w.outcome != OK {
 				c.ErrorType = state
+				c.readDetail("", &e, message)
+				if d := sqlStateDetail(state); d != DetailNone {
+					c.Detail = d
+				}
 				return w
 			}
 		}
 	}
 	if class == classNone {
-		class = classOfType(e.kind)
+		class = classOfType(e.kind, &c.Detail)
 	}
 	if weak == classNone {
 		weak = weakClassOfType(e.kind)
 	}
-	if class == classNone {
-		class = classOfMessage(e.message)
+	if class == classUnreachable { // known by a type that may wrap more than it says
+		c.readDetail("", &e, message)
 	}
 	if class == classNone {
-		class = classOfMessage(message)
+		class = classOfMessage(e.message, &c.Detail)
+	}
+	if class == classNone {
+		class = classOfMessage(message, &c.Detail)
 	}
 	if class == classNone {
 		class = weak

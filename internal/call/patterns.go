@@ -6,22 +6,40 @@ package call
 // maxScan bounds how much of a message is read: stack traces end up in them.
 const maxScan = 512
 
-// patterns finds the first of a list of lower-case words in a text, whatever its case.
+// patterns finds the first of a list of lower-case words in a text, whatever its case; and of a second list of words.
 type patterns struct {
-	list    []pattern
-	byFirst [256][]uint8    // indexes into list by first byte in lower case
-	pairs   [1 << 10]uint64 // one bit for each pair of bytes that a pattern starts with
+	list     []pattern
+	byStart  [256][]uint8 // indexes into list by bucket
+	details  []detailPattern
+	detailBy [256][]uint8   // the same for details
+	starts   [1 << 9]uint64 // one bit for each hash of a pattern's first three bytes
 }
 
-func newPatterns(list []pattern) *patterns {
-	p := &patterns{list: list}
+func newPatterns(list []pattern, details []detailPattern) *patterns {
+	p := &patterns{list: list, details: details}
 	for i, x := range list {
-		pair := uint16(x.word[0])<<8 | uint16(x.word[1])
-		p.byFirst[x.word[0]] = append(p.byFirst[x.word[0]], uint8(i))
-		p.pairs[pair>>6] |= 1 << (pair & 63)
+		b := p.start(x.word)
+		p.byStart[b] = append(p.byStart[b], uint8(i))
+	}
+	for i, x := range details {
+		b := p.start(x.word)
+		p.detailBy[b] = append(p.detailBy[b], uint8(i))
 	}
 	return p
 }
+
+// start notes the hash of a word's first three bytes, and returns its bucket.
+func (p *patterns) start(word string) uint8 {
+	h := roll(roll(roll(0, word[0]), word[1]), word[2])
+	p.starts[h>>6] |= 1 << (h & 63)
+	return bucket(h)
+}
+
+// roll hashes the last three bytes of a text, given the hash of those before c. Case does not count: it is in a
+// bit that is left out.
+func roll(h uint32, c byte) uint32 { return (h<<5 | uint32(c&31)) & (1<<15 - 1) }
+
+func bucket(h uint32) uint8 { return uint8(h ^ h>>7) }
 
 // lower is the ASCII lower case of each byte.
 var lower = func() (t [256]byte) {
@@ -34,32 +52,47 @@ var lower = func() (t [256]byte) {
 	return t
 }()
 
-// find reads s once, and returns the class of the pattern that stands first in the list.
-func (p *patterns) find(s string) class {
+// find reads s once, and returns the class of the pattern that stands first in the list. It sets detail by the first
+// of the other list, unless that is known.
+func (p *patterns) find(s string, detail *Detail) class {
 	if len(s) > maxScan {
 		s = s[:maxScan]
 	}
-	best := len(p.list)
-	if s == "" {
+	best, bestDetail := len(p.list), len(p.details)
+	if *detail != DetailNone {
+		bestDetail = 0
+	}
+	if len(s) < 3 {
 		return classNone
 	}
-	next := lower[s[0]]
-	for i := 1; i < len(s); i++ {
-		first := next
-		next = lower[s[i]]
-		pair := uint16(first)<<8 | uint16(next)
-		if p.pairs[pair>>6]&(1<<(pair&63)) == 0 {
+	h := roll(roll(0, s[0]), s[1])
+	for i := 2; i < len(s); i++ {
+		h = roll(h, s[i])
+		if p.starts[h>>6]&(1<<(h&63)) == 0 {
 			continue
 		}
-		for _, k := range p.byFirst[first] {
+		start := bucket(h)
+		for _, k := range p.byStart[start] {
 			if int(k) >= best {
 				break
 			}
-			if startsWithFold(s[i-1:], p.list[k].word) {
+			if startsWithFold(s[i-2:], p.list[k].word) {
 				best = int(k)
 				break
 			}
 		}
+		for _, k := range p.detailBy[start] {
+			if int(k) >= bestDetail {
+				break
+			}
+			if startsWithFold(s[i-2:], p.details[k].word) {
+				bestDetail = int(k)
+				break
+			}
+		}
+	}
+	if *detail == DetailNone && bestDetail < len(p.details) {
+		*detail = p.details[bestDetail].detail
 	}
 	if best == len(p.list) {
 		return classNone

@@ -64,6 +64,7 @@ type raw struct {
 	mqTemplate    string
 	mqOperation   slot
 	mqGroup       slot
+	mqPartition   string
 	mqTemporary   bool
 
 	errorType string

@@ -91,7 +91,7 @@ func (b *Batch) read(c *Call, span ptrace.Span) {
 	b.attributes(r, span.Attributes())
 	c.Protocol = r.protocol()
 	c.Attempt = uint8(min(max(r.resend, 0), math.MaxUint8))
-	c.Group = clip(r.mqGroup.value)
+	c.Group, c.Partition = clip(r.mqGroup.value), clip(r.mqPartition)
 	r.readPeer(&c.Peer, c.Role, c.Protocol)
 	b.readOperation(&c.Operation, r, c.Role, c.Protocol, span.Name())
 	b.readOutcome(c, r, span)

@@ -58,6 +58,33 @@ func (b *Batch) number(v pcommon.Value) (n int64, ok bool) {
 	return 0, false
 }
 
+// partition reads the number of a partition, which is text now and was an integer; empty when it is none.
+func (b *Batch) partition(v pcommon.Value) string {
+	if n := v.Int(); n > 0 && n < int64(len(smallNumbers)) {
+		return smallNumbers[n]
+	}
+	if v.Type() == pcommon.ValueTypeStr {
+		return v.Str()
+	}
+	n, ok := b.number(v)
+	switch {
+	case !ok || n < 0: // the clients' word for none
+		return ""
+	case n < int64(len(smallNumbers)):
+		return smallNumbers[n]
+	}
+	b.names.buf = strconv.AppendInt(b.names.buf[:0], n, 10)
+	return b.names.intern()
+}
+
+// smallNumbers are those of most partitions.
+var smallNumbers = func() (s [256]string) {
+	for i := range s {
+		s[i] = strconv.Itoa(i)
+	}
+	return s
+}()
+
 // port reads a port number; 0 when it is none.
 func (b *Batch) port(v pcommon.Value) int32 {
 	n, ok := b.number(v)

@@ -98,9 +98,10 @@ func (l *Log) Trace(id ID, spans []Span, tags []uint32, seqs []uint64) ([]Span, 
 	l.collect(&id)
 	slices.SortFunc(l.found, func(a, b uint64) int {
 		s, t := &l.at(a).span, &l.at(b).span
+		x, y := s.Start(), t.Start()
 		switch {
-		case s.Start != t.Start:
-			return cmp.Compare(s.Start, t.Start)
+		case x != y:
+			return cmp.Compare(x, y)
 		case s.ID != t.ID:
 			return cmp.Compare(s.ID, t.ID)
 		}
@@ -109,7 +110,7 @@ func (l *Log) Trace(id ID, spans []Span, tags []uint32, seqs []uint64) ([]Span, 
 	var last *Span
 	for _, seq := range l.found {
 		e := l.at(seq)
-		if last != nil && last.Start == e.span.Start && last.ID == e.span.ID {
+		if last != nil && last.Start() == e.span.Start() && last.ID == e.span.ID {
 			continue
 		}
 		last = &e.span

@@ -217,8 +217,8 @@ func (t *Table) expire(i int32, sec, horizon int64, visit func(id ID, spans []Sp
 		return
 	}
 	slices.SortFunc(t.scratch, func(a, b Span) int {
-		if a.Start != b.Start {
-			return cmp.Compare(a.Start, b.Start)
+		if x, y := a.Start(), b.Start(); x != y {
+			return cmp.Compare(x, y)
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})

@@ -70,7 +70,7 @@ func (w *Walker) build(spans []Span) {
 	w.nodes = w.nodes[:0]
 	for i := range spans {
 		n := Node{Parent: none, FirstChild: none, NextSibling: none, Server: none}
-		h := w.find(spans, spans[i].ID)
+		h := w.slot(spans, spans[i].ID)
 		if w.table[h] == none {
 			w.table[h] = int32(i)
 		} else {
@@ -80,22 +80,33 @@ func (w *Walker) build(spans []Span) {
 	}
 	for i := range spans {
 		n := &w.nodes[i]
-		if n.Duplicate || spans[i].Parent == 0 {
+		if n.Duplicate || spans[i].parent == 0 {
 			continue
 		}
-		if n.Parent = w.table[w.find(spans, spans[i].Parent)]; n.Parent == none {
-			n.Partial = true
-		}
+		n.Parent = w.parentOf(spans, int32(i))
+		n.Partial = n.Parent == none
 	}
 }
 
-func (w *Walker) find(spans []Span, id uint64) int {
-	mask := len(w.table) - 1
-	h := int(id*0x9e3779b97f4a7c15>>32) & mask
+// slot returns the place of a span's id in the table, empty or held by a span with that id.
+func (w *Walker) slot(spans []Span, id uint64) uint32 {
+	mask := uint32(len(w.table) - 1)
+	h := fold(id) & mask
 	for w.table[h] != none && spans[w.table[h]].ID != id {
 		h = (h + 1) & mask
 	}
 	return h
+}
+
+// parentOf returns the span that the fold of i's parent stands for. Of two spans with one fold it is the earlier, which
+// in a trace of a thousand spans is the wrong one once in ten thousand traces. A span is not its own parent.
+func (w *Walker) parentOf(spans []Span, i int32) int32 {
+	mask := uint32(len(w.table) - 1)
+	for h := spans[i].parent & mask; ; h = (h + 1) & mask {
+		if p := w.table[h]; p == none || p != i && fold(spans[p].ID) == spans[i].parent {
+			return p
+		}
+	}
 }
 
 // cutCycles makes the earliest span of each parent cycle a root.
@@ -132,15 +143,15 @@ func (w *Walker) relate(spans []Span, i int32) {
 	}
 	p := &spans[n.Parent]
 	switch {
-	case s.Role == call.RoleConsumer, p.Role == call.RoleProducer:
+	case s.Role() == call.RoleConsumer, p.Role() == call.RoleProducer:
 		n.Async = true
-	case p.Role == call.RoleClient && s.Role.Incoming():
+	case p.Role() == call.RoleClient && s.Role().Incoming():
 		// Another host's clock: times do not compare. The first to answer is the answer.
 		if w.nodes[n.Parent].Server == none {
 			w.nodes[n.Parent].Server = i
 		}
 	default:
-		n.Async = s.Start >= p.End && s.End > p.End
+		n.Async = s.Start() >= p.End && s.End > p.End
 	}
 }
 
@@ -151,12 +162,12 @@ func (w *Walker) measure(spans []Span, i int32) {
 		n.Own = max(0, s.Duration()-spans[n.Server].Duration())
 		return
 	}
-	covered, reach := int64(0), s.Start
+	covered, reach := int64(0), s.Start()
 	for c := n.FirstChild; c != none; c = w.nodes[c].NextSibling {
 		if w.nodes[c].Async {
 			continue
 		}
-		from, to := max(spans[c].Start, reach), min(spans[c].End, s.End)
+		from, to := max(spans[c].Start(), reach), min(spans[c].End, s.End)
 		if to > from {
 			covered += to - from
 			reach = to

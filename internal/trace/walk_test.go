@@ -19,7 +19,7 @@ const ms = int64(1e6)
 
 // span makes a span from milliseconds.
 func span(id, parent uint64, role call.Role, start, end int64) Span {
-	return Span{ID: id, Parent: parent, Role: role, Start: start * ms, End: end * ms}
+	return NewSpan(Facts{ID: id, Parent: parent, Role: role, Start: start * ms, End: end * ms})
 }
 
 func TestWalk(t *testing.T) {
@@ -118,10 +118,7 @@ func TestWalkInvariants(t *testing.T) {
 			))
 		}
 		slices.SortFunc(spans, func(a, b Span) int {
-			if a.Start != b.Start {
-				return cmp.Compare(a.Start, b.Start)
-			}
-			return cmp.Compare(a.ID, b.ID)
+			return cmp.Or(cmp.Compare(a.Start(), b.Start()), cmp.Compare(a.ID, b.ID))
 		})
 		nodes := w.Walk(spans)
 		children := 0
@@ -139,8 +136,8 @@ func TestWalkInvariants(t *testing.T) {
 			last := int64(-1)
 			for c := n.FirstChild; c >= 0; c = nodes[c].NextSibling {
 				require.Equal(t, int32(i), nodes[c].Parent)
-				require.GreaterOrEqual(t, spans[c].Start, last)
-				last = spans[c].Start
+				require.GreaterOrEqual(t, spans[c].Start(), last)
+				last = spans[c].Start()
 				children++
 			}
 		}

@@ -54,7 +54,7 @@ type IncidentConfig struct {
 
 // LimitsConfig bounds what is held in memory. What falls beyond a limit is forwarded, not analysed, and counted.
 type LimitsConfig struct {
-	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 56 bytes each
+	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 40 bytes each
 	SpansPerTrace     int `mapstructure:"spans_per_trace"`     // spans of one trace
 	Nodes             int `mapstructure:"nodes"`               // services, databases, topics, external parties
 	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 4 kB each

@@ -6,6 +6,7 @@ package edge
 import (
 	"math"
 
+	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/breakerprocessor/internal/circuit"
 )
@@ -128,12 +129,13 @@ func (e *Edge) Sums(from, to int64) circuit.Sums {
 	return sums(&p, &t)
 }
 
-// WeightOf is a call's weight in a bucket, in 1/16: below 1, or none at all, counts as 1.
+// WeightOf is a call's weight in a bucket, in 1/16: below 1, or none at all, counts as 1. It is rounded as it is in a
+// trace.Span, so that what is settled later is what was counted.
 func WeightOf(w float64) uint32 {
 	if !(w > 1) {
 		return weightUnit
 	}
-	return uint32(math.Min(math.Round(w*weightUnit), 1<<28))
+	return trace.RoundWeight(uint32(math.Min(math.Round(w*weightUnit), 1<<28)))
 }
 
 func busyOf(ns int64) uint32 { return uint32((min(max(ns, 0), maxBusy) + busyUnit/2) / busyUnit) }

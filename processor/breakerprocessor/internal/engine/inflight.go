@@ -32,7 +32,7 @@ func (s *stories) mostInFlight(on *edge.Edge, from, to int64) int {
 		}
 		older = 0
 		if span.End < to && span.Op != 0 && s.table.Edge(span.Op) == on {
-			s.intervals = append(s.intervals, inflight.Interval{Start: span.Start, End: span.End})
+			s.intervals = append(s.intervals, inflight.Interval{Start: span.Start(), End: span.End})
 		}
 		return true
 	})

@@ -93,14 +93,14 @@ func (s *stories) add(c *call.Call, by *edge.Service, on *edge.Edge, fault edge.
 	if counted && at == c.End { // else it is not found there again
 		tag |= tagCounted
 	}
-	span := trace.Span{
+	facts := trace.Facts{
 		ID: c.SpanID, Parent: c.ParentID, Start: c.Start, End: c.End, Instance: by.Handle(),
-		Weight: edge.WeightOf(c.Weight), Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Attempt: c.Attempt,
+		Weight: edge.WeightOf(c.Weight), Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Detail: c.Detail, Attempt: c.Attempt,
 	}
 	if on != nil {
-		span.Op = on.Handle()
+		facts.Op = on.Handle()
 	}
-	s.log.Add(c.TraceID, span, tag)
+	s.log.Add(c.TraceID, trace.NewSpan(facts), tag)
 	if fault == edge.NoFault {
 		return
 	}
@@ -170,7 +170,7 @@ func (s *stories) settle(i int, to edge.Fault, answered bool, now int64, final b
 		return // the callee's span may still come
 	}
 	s.table.Settle(on, edge.Failed{
-		Start: span.Start, End: span.End, Weight: span.Weight, Throttled: span.Outcome == call.Throttled, Unanswered: !answered,
+		Start: span.Start(), End: span.End, Weight: span.Weight(), Throttled: span.Outcome() == call.Throttled, Unanswered: !answered,
 	}, from, to)
 	s.retag(i, s.tags[i]&^(3<<tagFault)|uint32(to)<<tagFault)
 }
@@ -182,7 +182,7 @@ func (s *stories) retag(i int, tag uint32) {
 
 // faultOf is what call i is to be counted as. One that came from who sends no spans is told of by its answer.
 func (s *stories) faultOf(i int, m *story.Meaning) edge.Fault {
-	if span := &s.spans[i]; span.Role.Incoming() && span.Outcome.Bad() {
+	if span := &s.spans[i]; span.Role().Incoming() && span.Outcome().Bad() {
 		if m.Explained {
 			return edge.Deeper
 		}

@@ -33,7 +33,7 @@ func (t *Teller) adopt() bool {
 	}
 	slices.SortFunc(t.orphans, func(a, b int32) int {
 		s, u := &t.spans[a], &t.spans[b]
-		return cmp.Or(cmp.Compare(s.Instance, u.Instance), cmp.Compare(s.Parent, u.Parent), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(s.Instance, u.Instance), cmp.Compare(s.Parent(), u.Parent()), cmp.Compare(a, b))
 	})
 	slices.SortFunc(t.waiting, func(a, b waiting) int {
 		return cmp.Or(cmp.Compare(a.callee, b.callee), cmp.Compare(a.call, b.call))
@@ -57,14 +57,14 @@ func (t *Teller) adopt() bool {
 
 func (t *Teller) siblings(a, b int32) bool {
 	s, u := &t.spans[a], &t.spans[b]
-	return s.Instance == u.Instance && s.Parent == u.Parent
+	return s.Instance == u.Instance && s.Parent() == u.Parent()
 }
 
 func (t *Teller) findOrphans() bool {
 	t.orphans = t.orphans[:0]
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if n.Partial && n.Parent == none && t.spans[i].Role != call.RoleConsumer {
+		if n.Partial && n.Parent == none && t.spans[i].Role() != call.RoleConsumer {
 			t.orphans = append(t.orphans, int32(i))
 		}
 	}
@@ -75,10 +75,10 @@ func (t *Teller) findWaiting() bool {
 	t.waiting = t.waiting[:0]
 	for i := range t.spans {
 		s := &t.spans[i]
-		if s.Role != call.RoleClient || s.Op == 0 || t.works[i].answer != none || t.nodes[i].Duplicate {
+		if s.Role() != call.RoleClient || s.Op == 0 || t.works[i].answer != none || t.nodes[i].Duplicate {
 			continue
 		}
-		if s.Reason == call.ReasonUnreachable || rejected(s) {
+		if s.Reason() == call.ReasonUnreachable || rejected(s) {
 			continue // nobody has seen it
 		}
 		if callee, ok := t.Callee(s.Op); ok {
@@ -93,7 +93,7 @@ func (t *Teller) caller(orphan int32) int32 {
 	o := &t.spans[orphan]
 	k := sort.Search(len(t.waiting), func(k int) bool {
 		w := &t.waiting[k]
-		return w.callee > o.Instance || w.callee == o.Instance && t.spans[w.call].Start-skew > o.Start
+		return w.callee > o.Instance || w.callee == o.Instance && t.spans[w.call].Start()-skew > o.Start()
 	})
 	for look := 0; look < maxLooks; look++ {
 		if k--; k < 0 || t.waiting[k].callee != o.Instance {
@@ -101,7 +101,7 @@ func (t *Teller) caller(orphan int32) int32 {
 		}
 		c := t.waiting[k].call
 		w := &t.works[c]
-		if t.spans[c].End+skew >= o.Start && w.adopted == none && w.root < orphan {
+		if t.spans[c].End+skew >= o.Start() && w.adopted == none && w.root < orphan {
 			return c
 		}
 	}
@@ -114,7 +114,7 @@ func (t *Teller) hang(c, orphan int32) {
 	t.works[orphan].up = c
 	t.works[orphan].nextAdopted = w.adopted
 	w.adopted = orphan
-	if t.spans[orphan].Role == call.RoleServer {
+	if t.spans[orphan].Role() == call.RoleServer {
 		w.answer = orphan
 	}
 }

@@ -36,7 +36,7 @@ func TestTellerReusesMemory(t *testing.T) {
 
 // nested are n spans each within the one before, of one service, calls that gave up or internal spans.
 func nested(n int, role call.Role) []trace.Span {
-	spans := []trace.Span{{ID: 1, Role: call.RoleServer, End: 1e12, Outcome: call.Fail, Reason: call.ReasonTimeout}}
+	spans := []trace.Facts{{ID: 1, Role: call.RoleServer, End: 1e9, Outcome: call.Fail, Reason: call.ReasonTimeout}}
 	for i := range n {
 		s := spans[i]
 		s.ID, s.Parent, s.Role, s.Op, s.Start = s.ID+1, s.ID, role, 0, s.Start+1
@@ -47,16 +47,24 @@ func nested(n int, role call.Role) []trace.Span {
 	}
 	leaf := spans[n]
 	leaf.ID, leaf.Parent, leaf.Role, leaf.Op = leaf.ID+1, leaf.ID, call.RoleClient, 1
-	return append(spans, leaf)
+	return packed(append(spans, leaf))
+}
+
+func packed(facts []trace.Facts) []trace.Span {
+	var spans []trace.Span
+	for _, f := range facts {
+		spans = append(spans, trace.NewSpan(f))
+	}
+	return spans
 }
 
 // flat are n failed calls, each in a piece of work of its own that is missing, far from any that could have made it.
 func flat(n int) []trace.Span {
 	var spans []trace.Span
 	for i := range n {
-		spans = append(spans, trace.Span{
-			ID: uint64(i + 1), Parent: uint64(i + n + 1), Role: call.RoleClient, Op: 1, Start: int64(i), End: 1e12, Outcome: call.Fail, Instance: 1,
-		})
+		spans = append(spans, trace.NewSpan(trace.Facts{
+			ID: uint64(i + 1), Parent: uint64(i + n + 1), Role: call.RoleClient, Op: 1, Start: int64(i), End: 1e9, Outcome: call.Fail, Instance: 1,
+		}))
 	}
 	return spans
 }

@@ -75,7 +75,7 @@ func draw(t *testing.T, text string) *drawing {
 		for len(open) > 0 && open[len(open)-1].indent >= indent {
 			open = open[:len(open)-1]
 		}
-		s := trace.Span{ID: id, Instance: d.handle(f[0])}
+		s := trace.Facts{ID: id, Instance: d.handle(f[0])}
 		if len(open) > 0 {
 			s.Parent = open[len(open)-1].id
 		}
@@ -114,7 +114,7 @@ func draw(t *testing.T, text string) *drawing {
 			continue
 		}
 		d.want[id], d.lines[id] = strings.TrimSpace(verdict), strings.TrimSpace(drawn)
-		d.spans = append(d.spans, s)
+		d.spans = append(d.spans, trace.NewSpan(s))
 		d.tags = append(d.tags, d.handle("/"+operation))
 	}
 	d.sort()
@@ -136,7 +136,7 @@ func (d *drawing) sort() {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(d.spans[a].Start, d.spans[b].Start), cmp.Compare(d.spans[a].ID, d.spans[b].ID))
+		return cmp.Or(cmp.Compare(d.spans[a].Start(), d.spans[b].Start()), cmp.Compare(d.spans[a].ID, d.spans[b].ID))
 	})
 	spans, tags := make([]trace.Span, len(order)), make([]uint32, len(order))
 	for to, from := range order {

@@ -34,10 +34,10 @@ func (t *Teller) join() {
 	g.index.reset(len(t.spans))
 	for i := range t.spans {
 		s := &t.spans[i]
-		if !s.Role.Outgoing() || s.Op == 0 || s.Parent == 0 || t.nodes[i].Duplicate || rejected(s) {
+		if !s.Role().Outgoing() || s.Op == 0 || s.Parent() == 0 || t.nodes[i].Duplicate || rejected(s) {
 			continue
 		}
-		k, fresh := g.index.find(key{s.Parent, uint64(s.Op)<<32 | uint64(t.tags[i])})
+		k, fresh := g.index.find(key{uint64(s.Parent()), uint64(s.Op)<<32 | uint64(t.tags[i])})
 		if fresh {
 			g.groups = append(g.groups, group{first: int32(i), last: int32(i), okStart: math.MinInt64, resentStart: math.MinInt64})
 		}
@@ -48,13 +48,13 @@ func (t *Teller) join() {
 		}
 		t.works[i].group = k
 		e.n++
-		e.said = e.said || s.Attempt > 0
+		e.said = e.said || s.Attempt() > 0
 		if unwell(s) {
 			e.bad = true
 		} else {
-			e.okStart = s.Start
-			if s.Attempt > 0 {
-				e.resentStart, e.resend = s.Start, max(e.resend, s.Attempt)
+			e.okStart = s.Start()
+			if s.Attempt() > 0 {
+				e.resentStart, e.resend = s.Start(), max(e.resend, s.Attempt())
 			}
 		}
 	}
@@ -70,7 +70,7 @@ func (t *Teller) tellGroup(e *group) {
 	g.attempts = g.attempts[:0]
 	for i := e.first; i != none; i = t.works[i].nextInGroup {
 		s := &t.spans[i]
-		g.attempts = append(g.attempts, retry.Attempt{Start: s.Start, End: s.End, OK: !unwell(s), Resend: uint32(s.Attempt), Index: i})
+		g.attempts = append(g.attempts, retry.Attempt{Start: s.Start(), End: s.End, OK: !unwell(s), Resend: uint32(s.Attempt()), Index: i})
 	}
 	retry.Join(g.attempts)
 	for _, a := range g.attempts {
@@ -87,7 +87,7 @@ func (t *Teller) recovered(i int32) bool {
 	}
 	e := &t.groups.groups[k]
 	if e.said {
-		return e.resentStart >= s.Start && e.resend > s.Attempt
+		return e.resentStart >= s.Start() && e.resend > s.Attempt()
 	}
 	return e.okStart >= s.End
 }

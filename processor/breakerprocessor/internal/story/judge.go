@@ -8,18 +8,18 @@ import "github.com/firebreak-otel/firebreak/internal/call"
 // judge finds the verdict on span i, of which all below is known.
 func (t *Teller) judge(i int32) {
 	s, m := &t.spans[i], &t.story.Meanings[i]
-	if s.Role.Incoming() {
+	if s.Role().Incoming() {
 		m.Explained = t.ofItsWork(i)
 		return
 	}
-	if !s.Role.Outgoing() || !s.Outcome.Bad() {
+	if !s.Role().Outgoing() || !s.Outcome().Bad() {
 		return
 	}
 	m.Verdict = Charged
 	switch {
 	case t.explained(i):
 		m.Verdict = Propagated
-	case s.Reason == call.ReasonTimeout:
+	case s.Reason() == call.ReasonTimeout:
 		if last := t.waitedFor(i); last != i {
 			m.Verdict = Propagated
 			if below := &t.story.Meanings[last]; below.Verdict == None {
@@ -64,11 +64,11 @@ func (t *Teller) waitedFor(i int32) int32 {
 		if took := t.took(next, unit); took == 0 || took < half {
 			return i
 		}
-		if s := &t.spans[unit]; s.Outcome.Bad() && s.Reason != call.ReasonTimeout && !unwell(&t.spans[next]) {
+		if s := &t.spans[unit]; s.Outcome().Bad() && s.Reason() != call.ReasonTimeout && !unwell(&t.spans[next]) {
 			return i // it did fail by itself
 		}
 		i = next
-		if t.spans[i].Outcome.Bad() {
+		if t.spans[i].Outcome().Bad() {
 			return i
 		}
 	}
@@ -80,7 +80,7 @@ func (t *Teller) took(i, unit int32) int64 {
 	if s.Instance != u.Instance {
 		return min(s.Duration(), u.Duration())
 	}
-	return max(0, min(s.End, u.End)-max(s.Start, u.Start))
+	return max(0, min(s.End, u.End)-max(s.Start(), u.Start()))
 }
 
 // report tells the span above what span i means for its own work.
@@ -91,13 +91,13 @@ func (t *Teller) report(i int32) {
 	}
 	up := &t.works[w.up]
 	candidate, failedAt, guarded := none, never, false
-	switch s.Role {
+	switch s.Role() {
 	case call.RoleClient, call.RoleProducer: // a message that could not be sent fails the work, if that waited
 		guarded = rejected(s)
 		if !guarded {
 			candidate = i
 		}
-		if s.Outcome.Bad() && !t.recovered(i) {
+		if s.Outcome().Bad() && !t.recovered(i) {
 			failedAt = s.End
 		}
 	case call.RoleInternal:
@@ -120,24 +120,24 @@ func (t *Teller) report(i int32) {
 func (t *Teller) place(i int32) {
 	s, n, w := &t.spans[i], &t.nodes[i], &t.works[i]
 	switch {
-	case w.up == none, n.Async, s.Role.Incoming():
+	case w.up == none, n.Async, s.Role().Incoming():
 		w.top = i
 		// A call that nobody waited for fails nothing.
-		w.lost = unwell(s) && !(n.Async && s.Role.Outgoing()) || t.unseen(i)
+		w.lost = unwell(s) && !(n.Async && s.Role().Outgoing()) || t.unseen(i)
 	case n.Parent == none: // adopted: what the call came to is what its answer was
 		w.top = i
 		w.lost = unwell(&t.spans[w.up])
 	default:
 		up := &t.works[w.up]
 		w.top = up.top
-		w.lost = up.lost && (t.spans[w.up].Role != call.RoleClient || unwell(&t.spans[w.up]))
+		w.lost = up.lost && (t.spans[w.up].Role() != call.RoleClient || unwell(&t.spans[w.up]))
 	}
-	if m := &t.story.Meanings[i]; s.Role.Outgoing() && s.Outcome.Bad() {
+	if m := &t.story.Meanings[i]; s.Role().Outgoing() && s.Outcome().Bad() {
 		m.Absorbed = !w.lost || t.recovered(i)
 	}
 }
 
 // unseen says that span i begins a piece of work only because the span above it is not there.
 func (t *Teller) unseen(i int32) bool {
-	return t.nodes[i].Parent == none && t.nodes[i].Partial && !t.spans[i].Role.Incoming()
+	return t.nodes[i].Parent == none && t.nodes[i].Partial && !t.spans[i].Role().Incoming()
 }

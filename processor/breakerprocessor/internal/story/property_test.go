@@ -21,14 +21,14 @@ func randomCallee(edge uint32) (uint32, bool) { return edge % 5, edge != 9 }
 // drawSpans makes the spans of a trace: a tree of calls and answers, or any spans with any parents, circles, copies
 // and parents that are not there among them. With guards some calls are rejected.
 func drawSpans(t *rapid.T, guards bool) []trace.Span {
-	var spans []trace.Span
+	var spans []trace.Facts
 	reasons := []call.Reason{call.ReasonError, call.ReasonTimeout, call.ReasonThrottled, call.ReasonCancelled, call.ReasonClient}
 	if guards {
 		reasons = append(reasons, call.ReasonRejected)
 	}
 	tree := rapid.Bool().Draw(t, "tree")
 	for i := range rapid.Uint64Range(0, 30).Draw(t, "spans") {
-		s := trace.Span{
+		s := trace.Facts{
 			Start:    rapid.Int64Range(0, 50).Draw(t, "start") * ms,
 			Instance: rapid.Uint32Range(0, 4).Draw(t, "service"),
 			Role:     call.Role(rapid.IntRange(0, 4).Draw(t, "role")),
@@ -54,7 +54,7 @@ func drawSpans(t *rapid.T, guards bool) []trace.Span {
 		}
 		spans = append(spans, s)
 	}
-	return spans
+	return packed(spans)
 }
 
 // tellLogged tells the story of spans that arrive in the order given.
@@ -78,7 +78,7 @@ func TestEveryFailureHasItsVerdict(t *testing.T) {
 		failed, blamed := 0, 0
 		for i, m := range s.Meanings {
 			sp := &spans[i]
-			if sp.Role.Outgoing() && sp.Outcome.Bad() && !nodes[i].Duplicate {
+			if sp.Role().Outgoing() && sp.Outcome().Bad() && !nodes[i].Duplicate {
 				failed++
 				require.Contains(t, []Verdict{Charged, Propagated}, m.Verdict)
 			} else {
@@ -106,7 +106,7 @@ func TestEveryFailureHasItsVerdict(t *testing.T) {
 			require.Equal(t, 1, first[h.Edge])
 		}
 		for i, m := range s.Meanings {
-			require.False(t, m.Retry && !spans[i].Role.Outgoing())
+			require.False(t, m.Retry && !spans[i].Role().Outgoing())
 		}
 		require.Less(t, int(s.Entry), len(spans))
 	})
@@ -132,7 +132,7 @@ func TestTellerForgets(t *testing.T) {
 	teller := Teller{Callee: randomCallee}
 	rapid.Check(t, func(t *rapid.T) {
 		spans := drawSpans(t, true)
-		slices.SortFunc(spans, func(a, b trace.Span) int { return int(a.Start-b.Start)*100 + int(a.ID) - int(b.ID) })
+		slices.SortFunc(spans, func(a, b trace.Span) int { return int(a.Start()-b.Start())*100 + int(a.ID) - int(b.ID) })
 		tags := make([]uint32, len(spans))
 		var w trace.Walker
 		nodes := w.Walk(spans)
@@ -152,7 +152,7 @@ func TestTellerForgets(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	fail := func(id, parent uint64, role call.Role) trace.Span {
-		return trace.Span{ID: id, Parent: parent, Role: role, Op: 1, Outcome: call.Fail, End: 10}
+		return trace.NewSpan(trace.Facts{ID: id, Parent: parent, Role: role, Op: 1, Outcome: call.Fail, End: 10})
 	}
 	for name, tt := range map[string]struct {
 		spans []trace.Span

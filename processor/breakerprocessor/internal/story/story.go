@@ -175,11 +175,11 @@ func (t *Teller) follow(parent, child int32) {
 
 // unwell says that the span did not end with an answer that satisfies: it failed, refused, or was called off.
 func unwell(s *trace.Span) bool {
-	return s.Outcome.Bad() || s.Outcome == call.Ignored &&
-		(s.Reason == call.ReasonThrottled || s.Reason == call.ReasonCancelled || s.Reason == call.ReasonRejected)
+	return s.Outcome().Bad() || s.Outcome() == call.Ignored &&
+		(s.Reason() == call.ReasonThrottled || s.Reason() == call.ReasonCancelled || s.Reason() == call.ReasonRejected)
 }
 
 // rejected says that the span is there because a guard of its own service was closed.
 func rejected(s *trace.Span) bool {
-	return s.Reason == call.ReasonRejected
+	return s.Reason() == call.ReasonRejected
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
 )
 
 var stories = []struct{ name, text string }{
@@ -359,11 +362,13 @@ func TestChain(t *testing.T) {
 	id := uint64(1)
 	for range 40 {
 		from := d.spans[len(d.spans)-1]
-		c := from
-		c.ID, c.Parent, c.Role, c.Op = id+1, id, 2, uint32(100+id)
+		c := trace.Facts{
+			ID: id + 1, Parent: id, Role: call.RoleClient, Op: uint32(100 + id), Instance: from.Instance,
+			Start: from.Start(), End: from.End, Outcome: from.Outcome(), Reason: from.Reason(),
+		}
 		s := c
-		s.ID, s.Parent, s.Role, s.Op, s.Instance = id+2, id+1, 1, 0, c.Instance+1
-		d.spans, d.tags = append(d.spans, c, s), append(d.tags, 0, 0)
+		s.ID, s.Parent, s.Role, s.Op, s.Instance = id+2, id+1, call.RoleServer, 0, c.Instance+1
+		d.spans, d.tags = append(d.spans, trace.NewSpan(c), trace.NewSpan(s)), append(d.tags, 0, 0)
 		id += 2
 	}
 	s := d.tell()

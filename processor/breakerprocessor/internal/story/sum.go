@@ -19,7 +19,7 @@ func (t *Teller) findEntry() {
 			root = i
 			break
 		}
-		if root == none && t.spans[i].Role.Incoming() {
+		if root == none && t.spans[i].Role().Incoming() {
 			root = i
 		}
 	}
@@ -28,7 +28,7 @@ func (t *Teller) findEntry() {
 		return
 	}
 	for _, i := range t.order { // level by level
-		if t.works[i].root == root && t.spans[i].Role.Incoming() {
+		if t.works[i].root == root && t.spans[i].Role().Incoming() {
 			t.story.Entry = i
 			break
 		}
@@ -57,7 +57,7 @@ func (t *Teller) sumUp() {
 		if fresh {
 			_, first := t.edges.find(key{0, uint64(edge)})
 			h := Hurt{Edge: edge, Call: int32(i), Parent: top, First: first, Upstream: t.above(int32(i))}
-			if n := &t.nodes[top]; !t.spans[top].Role.Incoming() && n.Parent == none && n.Partial {
+			if n := &t.nodes[top]; !t.spans[top].Role().Incoming() && n.Parent == none && n.Partial {
 				h.Parent = none
 			}
 			t.story.Hurt = append(t.story.Hurt, h)

@@ -98,11 +98,11 @@ func (w *Walk) Origin(i int32) Origin {
 func (w *Walk) step(i int32, o *Origin) int32 {
 	op := graph.OpID(w.Spans[i].Op)
 	o.Path.push(w.Facts.Service(op))
-	if w.Spans[i].Role.Outgoing() {
+	if w.Spans[i].Role().Outgoing() {
 		return w.outgoing(i, op, o)
 	}
 	failed := w.failedChild(i)
-	if failed >= 0 && w.Spans[i].Outcome.Bad() {
+	if failed >= 0 && w.Spans[i].Outcome().Bad() {
 		return failed
 	}
 	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) && w.waited(i, op) {
@@ -115,7 +115,7 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	o.Reason = reasonOf(&w.Spans[i])
 	if w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 {
 		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) })
-		if !w.Spans[i].Outcome.Bad() {
+		if !w.Spans[i].Outcome().Bad() {
 			o.Reason = Latency
 		}
 	}
@@ -126,19 +126,19 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 // than a child that took a little longer.
 func (w *Walk) waited(i int32, op graph.OpID) bool {
 	s := &w.Spans[i]
-	return !s.Outcome.Bad() || 2*w.Facts.Excess(op, s.Duration()) > s.Duration()
+	return !s.Outcome().Bad() || 2*w.Facts.Excess(op, s.Duration()) > s.Duration()
 }
 
 func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	s := &w.Spans[i]
 	if v := w.Nodes[i].Server; v >= 0 {
 		server := &w.Spans[v]
-		if server.Outcome.Bad() {
+		if server.Outcome().Bad() {
 			return v
 		}
 		// The callee did its work: the time went into the way to it, or the caller did not wait for it.
 		slow := w.Facts.Excess(graph.OpID(server.Op), server.Duration())
-		if slow >= w.Facts.OwnExcess(op, w.Nodes[i].Own) && (slow > 0 || !s.Outcome.Bad()) {
+		if slow >= w.Facts.OwnExcess(op, w.Nodes[i].Own) && (slow > 0 || !s.Outcome().Bad()) {
 			return v
 		}
 		o.Instance = graph.InstanceID(server.Instance)
@@ -159,7 +159,7 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 func (w *Walk) failedChild(i int32) int32 {
 	best := int32(-1)
 	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
-		if w.Nodes[c].Async || !w.Spans[c].Outcome.Bad() {
+		if w.Nodes[c].Async || !w.Spans[c].Outcome().Bad() {
 			continue
 		}
 		if best < 0 || w.Spans[c].End >= w.Spans[best].End {
@@ -187,11 +187,11 @@ func (w *Walk) calls(i int32, n graph.NodeID) int {
 	count := 0
 	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
 		switch {
-		case w.Spans[c].Role.Outgoing():
+		case w.Spans[c].Role().Outgoing():
 			if w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
 				count++
 			}
-		case w.Spans[c].Role == call.RoleInternal:
+		case w.Spans[c].Role() == call.RoleInternal:
 			count += w.calls(c, n)
 		}
 	}
@@ -200,11 +200,11 @@ func (w *Walk) calls(i int32, n graph.NodeID) int {
 
 func reasonOf(s *trace.Span) Reason {
 	switch {
-	case s.Outcome == call.Throttled:
+	case s.Outcome() == call.Throttled:
 		return Throttled
-	case !s.Outcome.Bad(), s.Reason == call.ReasonTimeout:
+	case !s.Outcome().Bad(), s.Reason() == call.ReasonTimeout:
 		return Latency
-	case s.Reason == call.ReasonUnreachable:
+	case s.Reason() == call.ReasonUnreachable:
 		return Unavailable
 	}
 	return Errors

@@ -100,13 +100,13 @@ func walkOf(facts Facts, spans []s) *Walk {
 	}
 	w := &Walk{Facts: facts}
 	for _, s := range spans {
-		w.Spans = append(w.Spans, trace.Span{
+		w.Spans = append(w.Spans, trace.NewSpan(trace.Facts{
 			ID: id(s.id), Parent: id(s.parent), Role: s.role, Op: uint32(opOf(s.op)), Instance: uint32(id(s.id)),
 			Start: s.start * ms, End: s.end * ms, Outcome: s.outcome, Reason: s.reason,
-		})
+		}))
 	}
 	slices.SortFunc(w.Spans, func(a, b trace.Span) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Start(), b.Start()), cmp.Compare(a.ID, b.ID))
 	})
 	var walker trace.Walker
 	w.Nodes = walker.Walk(w.Spans)

@@ -33,7 +33,7 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 		if n.Duplicate {
 			continue
 		}
-		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role == call.RoleConsumer) {
+		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role() == call.RoleConsumer) {
 			e.unit(&e.walk, int32(i), id, at)
 		} else if n.Partial {
 			e.counts.Partial++
@@ -47,28 +47,28 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
 	o := e.graph.OpAt(op)
-	bad := s.Outcome.Bad()
+	bad := s.Outcome().Bad()
 	hurt := bad || s.Duration() > st.total.SlowThreshold()
 	st.total.Observe(at, s.Duration(), bad, e.tainted)
 
-	if s.Role.Outgoing() {
+	if s.Role().Outgoing() {
 		e.observeOutgoing(spans, n, s, st, o, at, hurt)
 		return
 	}
 	ownFailure := bad
 	for c := n.FirstChild; c >= 0; c = nodes[c].NextSibling {
-		if !nodes[c].Async && spans[c].Outcome.Bad() {
+		if !nodes[c].Async && spans[c].Outcome().Bad() {
 			ownFailure = false
 		}
 	}
 	st.own.Observe(at, n.Own, ownFailure, e.tainted)
 	e.observeNode(o.Node, s.End, hurt)
-	if s.Role.Incoming() {
+	if s.Role().Incoming() {
 		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
-		if s.Role == call.RoleConsumer && o.Peer != 0 {
+		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
 		}
-		if p := n.Parent; p >= 0 && !spans[p].Role.Outgoing() {
+		if p := n.Parent; p >= 0 && !spans[p].Role().Outgoing() {
 			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
 		}
 	}
@@ -89,18 +89,18 @@ func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Spa
 		e.counts.Paired++
 		answer := graph.OpID(spans[n.Server].Op)
 		server := e.graph.OpAt(answer).Node
-		if callee != server && s.Role == call.RoleClient {
+		if callee != server && s.Role() == call.RoleClient {
 			e.graph.Answered(callee, server)
 		}
 		callee = server
-		st.own.Observe(at, n.Own, s.Outcome.Bad() && !spans[n.Server].Outcome.Bad(), e.tainted)
+		st.own.Observe(at, n.Own, s.Outcome().Bad() && !spans[n.Server].Outcome().Bad(), e.tainted)
 	} else {
 		e.counts.Unpaired++
 		callee = e.graph.Resolve(callee)
 		e.observeNode(callee, s.End, hurt)
 		if callee != 0 && e.graph.NodeAt(callee).Kind == call.NodeService {
 			// No answer was seen from one who answers: all of it is gap.
-			st.own.Observe(at, n.Own, s.Outcome.Bad(), e.tainted)
+			st.own.Observe(at, n.Own, s.Outcome().Bad(), e.tainted)
 		}
 	}
 	if st.asked > awaitCap {
@@ -160,11 +160,11 @@ func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node
 func (e *Engine) eachCallee(spans []trace.Span, nodes []trace.Node, i int32, yield func(graph.NodeID) bool) bool {
 	for c := nodes[i].FirstChild; c >= 0; c = nodes[c].NextSibling {
 		switch {
-		case spans[c].Role.Outgoing():
+		case spans[c].Role().Outgoing():
 			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 && !yield(n) {
 				return false
 			}
-		case spans[c].Role == call.RoleInternal:
+		case spans[c].Role() == call.RoleInternal:
 			if !e.eachCallee(spans, nodes, c, yield) {
 				return false
 			}
@@ -185,7 +185,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	}
 	e.units++
 	en.units++
-	bad, slow := s.Outcome.Bad(), s.Duration() > st.total.SlowThreshold()
+	bad, slow := s.Outcome().Bad(), s.Duration() > st.total.SlowThreshold()
 	if bad {
 		en.bad++
 	}
@@ -198,7 +198,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	o := w.Origin(i)
 	e.ledger.Record(at, blame.Row{
 		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
-	}, blame.Count{Units: 1, Weight: int64(s.Weight), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start})
+	}, blame.Count{Units: 1, Weight: int64(s.Weight()), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start()})
 	if e.roles != nil {
 		e.hurt.add(id)
 	}

@@ -198,11 +198,11 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 		e.counts.TableFull++
 		e.table.Relieve(e.visit)
 	}
-	kept := e.table.Add(c.TraceID, trace.Span{
+	kept := e.table.Add(c.TraceID, trace.NewSpan(trace.Facts{
 		ID: c.SpanID, Parent: c.ParentID, Start: at - c.Duration(), End: at,
 		Op: uint32(op), Instance: uint32(src.instance), Weight: weight(c.Weight),
-		Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Attempt: c.Attempt,
-	})
+		Role: c.Role, Outcome: c.Outcome, Reason: c.Reason, Detail: c.Detail, Attempt: c.Attempt,
+	}))
 	if !kept {
 		e.counts.TraceFull++
 	}

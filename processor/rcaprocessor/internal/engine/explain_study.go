@@ -74,14 +74,14 @@ func (s *Study) study(id trace.ID, spans []trace.Span) {
 		}
 		s.times(spans, nodes, int32(i), at)
 		s.structure(spans, nodes, int32(i), at, lines)
-		bad := spans[i].Outcome.Bad()
+		bad := spans[i].Outcome().Bad()
 		switch {
 		case n.Async || n.Parent < 0 && !n.Partial:
 			s.store.Unit(at)
 			if bad {
 				s.store.Origin(at, s.origin(&w, int32(i)))
 			}
-		case bad && n.Parent >= 0 && !spans[n.Parent].Outcome.Bad():
+		case bad && n.Parent >= 0 && !spans[n.Parent].Outcome().Bad():
 			s.store.Contained(at, s.origin(&w, int32(i)))
 		}
 	}
@@ -115,7 +115,7 @@ func (s *Study) shape(spans []trace.Span, nodes []trace.Node) {
 		}
 		sh := &s.shapes[p]
 		sh.children++
-		sh.failed = sh.failed || spans[i].Outcome.Bad()
+		sh.failed = sh.failed || spans[i].Outcome().Bad()
 		if sh.node != s.shapes[i].node {
 			sh.foreign++
 			sh.answer = int32(i)
@@ -126,7 +126,7 @@ func (s *Study) shape(spans []trace.Span, nodes []trace.Node) {
 	}
 	for i := range s.shapes {
 		sh, c := &s.shapes[i], &s.calls[spans[i].Op]
-		if sh.children != 1 || sh.foreign != 1 || spans[i].Role.Incoming() {
+		if sh.children != 1 || sh.foreign != 1 || spans[i].Role().Incoming() {
 			sh.answer = -1
 			c.busy = c.busy || sh.children > 0
 			continue
@@ -150,14 +150,14 @@ func (s *Study) times(spans []trace.Span, nodes []trace.Node, i int32, at int64)
 // where it sticks out it is taken to lie in the middle.
 func (s *Study) own(spans []trace.Span, nodes []trace.Node, i int32) int64 {
 	sp := &spans[i]
-	covered, reach := int64(0), sp.Start
+	covered, reach := int64(0), sp.Start()
 	for c := nodes[i].FirstChild; c >= 0; c = nodes[c].NextSibling {
 		if nodes[c].Async {
 			continue
 		}
-		from, to := spans[c].Start, spans[c].End
-		if s.shapes[c].node != s.shapes[i].node && (from < sp.Start || to > sp.End) {
-			from = sp.Start + max(0, sp.Duration()-spans[c].Duration())/2
+		from, to := spans[c].Start(), spans[c].End
+		if s.shapes[c].node != s.shapes[i].node && (from < sp.Start() || to > sp.End) {
+			from = sp.Start() + max(0, sp.Duration()-spans[c].Duration())/2
 			to = from + spans[c].Duration()
 		}
 		from, to = max(from, reach), min(to, sp.End)

@@ -66,7 +66,7 @@ type shop struct {
 func newShop(seed uint64) *shop { return &shop{r: rand.New(rand.NewPCG(seed, 7))} }
 
 func service(name, replica, version string) call.Resource {
-	return call.Resource{Namespace: "shop", Service: name, Instance: replica, Version: version}
+	return call.Resource{Namespace: "shop", Service: name, Instance: replica, Version: version, Host: "node-" + replica, Zone: "a"}
 }
 
 var (

@@ -41,8 +41,11 @@ type Instance struct {
 	Node      NodeID
 	Name      string
 	Version   string
+	Host      string // where it ran last, as far as it said; so Zone
+	Zone      string
 	FirstSeen int64
 	LastSeen  int64
+	placed    int64 // as of when Host and Zone are
 	key       uint64
 }
 
@@ -186,6 +189,7 @@ func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) In
 		in := &g.instances[i]
 		in.LastSeen = max(in.LastSeen, at)
 		in.FirstSeen = min(in.FirstSeen, at)
+		in.place(r, at)
 		return InstanceID(i)
 	}
 	if g.nodes[node].replicas >= g.limits.Instances || full(len(g.instances), len(g.freeInst), g.limits.AllInstances) {
@@ -203,8 +207,23 @@ func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) In
 	g.instances[id] = Instance{
 		Node: node, Name: clone(r.Instance), Version: clone(r.Version), FirstSeen: at, LastSeen: at, key: key,
 	}
+	g.instances[id].place(r, at)
 	g.byKey[key] = uint32(id)
 	return id
+}
+
+// place notes where the replica ran at time at. It may move, and keep its name; one that does not say has not moved.
+func (in *Instance) place(r *call.Resource, at int64) {
+	if at < in.placed {
+		return
+	}
+	in.placed = at
+	if r.Host != "" && r.Host != in.Host {
+		in.Host = clone(r.Host)
+	}
+	if r.Zone != "" && r.Zone != in.Zone {
+		in.Zone = clone(r.Zone)
+	}
 }
 
 // Touch notes that calls of node and instance were seen.

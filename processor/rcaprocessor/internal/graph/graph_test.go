@@ -173,16 +173,48 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// A replica is where its newest spans say, whatever order they come in; silence moves nothing.
+func TestPlaces(t *testing.T) {
+	type said struct {
+		at         int64
+		host, zone string
+	}
+	for name, tt := range map[string]struct {
+		said       []said
+		host, zone string
+	}{
+		"says nothing":     {[]said{{1, "", ""}}, "", ""},
+		"at once":          {[]said{{1, "a", "z"}}, "a", "z"},
+		"later":            {[]said{{1, "", ""}, {2, "a", "z"}}, "a", "z"},
+		"moves":            {[]said{{1, "a", "z"}, {2, "b", "y"}}, "b", "y"},
+		"came late":        {[]said{{2, "b", "y"}, {1, "a", "z"}}, "b", "y"},
+		"falls silent":     {[]said{{1, "a", "z"}, {2, "", ""}}, "a", "z"},
+		"to a host nearby": {[]said{{1, "a", "z"}, {2, "b", "z"}}, "b", "z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := New(roomy)
+			n := service(g, "a", 1)
+			var id InstanceID
+			for _, s := range tt.said {
+				id = g.Instance(n, 7, s.at, &call.Resource{Instance: "i", Host: s.host, Zone: s.zone})
+				g.Touch(n, id, 99)
+			}
+			i := g.InstanceAt(id)
+			assert.Equal(t, [2]string{tt.host, tt.zone}, [2]string{i.Host, i.Zone})
+		})
+	}
+}
+
 // A name that was cut out of a megabyte of telemetry must not keep the megabyte in memory.
 func TestNamesAreCopies(t *testing.T) {
 	telemetry := strings.Repeat("x", 1<<20)
 	g := New(roomy)
-	r := call.Resource{Service: telemetry[:256], Instance: telemetry[:256], Version: telemetry[:256]}
+	r := call.Resource{Service: telemetry[:256], Instance: telemetry[:256], Version: telemetry[:256], Host: telemetry[:256], Zone: telemetry[:256]}
 	n := g.Node(1, call.NodeService, 1, func() string { return r.Node() })
 	o := g.Op(n, call.RoleServer, 0, 1, 1, named(telemetry[:256]))
 	i := g.InstanceAt(g.Instance(n, 1, 1, &r))
 	for what, name := range map[string]string{
-		"node": g.NodeAt(n).Name, "operation": g.OpAt(o).Name, "instance": i.Name, "version": i.Version,
+		"node": g.NodeAt(n).Name, "operation": g.OpAt(o).Name, "instance": i.Name, "version": i.Version, "host": i.Host, "zone": i.Zone,
 	} {
 		assert.NotSame(t, unsafe.StringData(telemetry), unsafe.StringData(name), what)
 		assert.Len(t, name, 256, what)

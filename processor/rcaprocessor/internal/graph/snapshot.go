@@ -114,8 +114,11 @@ func (g *Graph) snapshotInstances(c *snapshot.Codec) {
 		snapshot.Uint(c, &in.Node, math.MaxUint32)
 		c.String(&in.Name)
 		c.String(&in.Version)
+		c.String(&in.Host)
+		c.String(&in.Zone)
 		c.Time(&in.FirstSeen)
 		c.Time(&in.LastSeen)
+		c.Time(&in.placed)
 		if c.Reading() {
 			if !g.hasNode(in.Node, false) {
 				c.Fail(fmt.Sprintf("instance %d has no node", i))
@@ -193,6 +196,7 @@ func (g *Graph) Postpone(by int64) {
 	}
 	for i := range g.instances {
 		g.instances[i].LastSeen += by
+		g.instances[i].placed += by
 	}
 	for e, seen := range g.edges {
 		g.edges[e] = seen + by
