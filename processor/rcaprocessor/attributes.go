@@ -27,6 +27,9 @@ const (
 const (
 	keyInstance        = "rca.root_cause.instance"
 	keyVersion         = "rca.root_cause.version"
+	keyHost            = "rca.root_cause.host"
+	keyZone            = "rca.root_cause.zone"
+	keyEntries         = "rca.entry.operations"
 	keyCandidates      = "rca.candidates"
 	keyCandidateScores = "rca.candidate.scores"
 	keyImpacted        = "rca.impacted.nodes"

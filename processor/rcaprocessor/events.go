@@ -46,6 +46,8 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	put(m, keyReason, v.Reason)
 	put(m, keyInstance, v.Instance)
 	put(m, keyVersion, v.Version)
+	put(m, keyHost, v.Host)
+	put(m, keyZone, v.Zone)
 	m.PutDouble(keyScore, v.Score)
 	put(m, keyPath, annotationOf(in).path)
 	names, scores := m.PutEmptySlice(keyCandidates), pcommon.NewSlice()
@@ -55,6 +57,7 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	}
 	scores.CopyTo(m.PutEmptySlice(keyCandidateScores))
 	putAll(m, keyImpacted, v.Impacted)
+	putAll(m, keyEntries, v.Entries)
 	putAll(m, keyEvidence, v.Evidence)
 	m.PutDouble(keyDetectionDelay, seconds(in.Delay))
 	if in.State == incident.Resolved {

@@ -181,13 +181,17 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 // processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		in, marks := e.markLogs(ld)
+		marks := e.markLogs(ld)
 		if len(marks) == 0 {
 			return
 		}
 		var annotated roleCounts
-		with := annotationOf(in)
+		var in *incident.Incident
+		var with *annotation
 		for _, m := range marks {
+			if m.incident != in {
+				in, with = m.incident, annotationOf(m.incident)
+			}
 			with.write(m.record.Attributes(), m.role)
 			annotated[m.role]++
 		}
@@ -198,29 +202,30 @@ func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, err
 
 // logMark is a record to annotate.
 type logMark struct {
-	record plog.LogRecord
-	role   engine.Role
+	record   plog.LogRecord
+	role     engine.Role
+	incident *incident.Incident
 }
 
-// markLogs returns the open incident, nil when there is none, and the records that belong to it.
-func (e *rcaEngine) markLogs(ld plog.Logs) (in *incident.Incident, marks []logMark) {
+// markLogs returns the records that belong to open incidents.
+func (e *rcaEngine) markLogs(ld plog.Logs) (marks []logMark) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if in = e.core.Published(); in == nil {
-		return nil, nil
+	if len(e.core.Published()) == 0 {
+		return nil
 	}
 	for _, rl := range ld.ResourceLogs().All() {
 		resource := call.ReadResource(rl.Resource().Attributes())
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, lr := range sl.LogRecords().All() {
 				grave := lr.SeverityNumber() >= plog.SeverityNumberWarn
-				if role := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
-					marks = append(marks, logMark{lr, role})
+				if role, in := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
+					marks = append(marks, logMark{lr, role, in})
 				}
 			}
 		}
 	}
-	return in, marks
+	return marks
 }
 
 // deliver hands on what has changed in incidents. The lock must be held.

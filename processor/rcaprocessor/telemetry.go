@@ -47,7 +47,7 @@ type snapshot struct {
 	size   engine.Size
 	beyond graph.Overflow
 	ready  bool
-	open   bool
+	open   int
 	lag    float64
 }
 
@@ -76,7 +76,7 @@ func (t *telemetry) with(key, value string) metric.MeasurementOption {
 
 // observe notes the state of the engine at hand.
 func (t *telemetry) observe(e *engine.Engine) {
-	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: e.Open() != nil, lag: seconds(e.Lag())}
+	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: len(e.Open()), lag: seconds(e.Lag())}
 	s.size, s.beyond = e.Size()
 	t.mu.Lock()
 	t.now = s
@@ -173,7 +173,7 @@ func (t *telemetry) register() error {
 		b.RegisterProcessorRcaGraphEdgesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Edges) })),
 		b.RegisterProcessorRcaStateBytesCallback(gauge(func(s *snapshot) int64 { return s.size.Bytes })),
 		b.RegisterProcessorRcaReadyCallback(gauge(func(s *snapshot) int64 { return one(s.ready) })),
-		b.RegisterProcessorRcaIncidentsActiveCallback(gauge(func(s *snapshot) int64 { return one(s.open) })),
+		b.RegisterProcessorRcaIncidentsActiveCallback(gauge(func(s *snapshot) int64 { return int64(s.open) })),
 		b.RegisterProcessorRcaAnalysisLagCallback(func(_ context.Context, o metric.Float64Observer) error {
 			s, _ := t.read()
 			o.Observe(s.lag, t.with("", ""))

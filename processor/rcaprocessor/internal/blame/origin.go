@@ -19,12 +19,20 @@ const (
 	Latency
 	Unavailable
 	Throttled
-	Saturation
-	numReasons
+	Saturation     // it stood in line, for a connection as a rule
+	DNS            // its name was not found
+	TLS            // its certificate, or the handshake, was refused
+	Auth           // it was refused for want of credentials
+	ClientRejected // what it asked was refused as wrong
+	Shed           // it refused work to protect itself: a breaker, a full queue
+	FanOut         // it asked for far more than usual
+	NumReasons     = iota
 )
 
 func (r Reason) String() string {
-	return [...]string{"errors", "latency", "unavailable", "throttled", "saturation"}[r]
+	return [...]string{
+		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out",
+	}[r]
 }
 
 // MaxPath is the most nodes of a path that are told apart.
@@ -45,12 +53,24 @@ func (p *Path) push(n graph.NodeID) {
 	}
 }
 
+// before returns the node ahead of n, 0 when there is none.
+func (p *Path) before(n graph.NodeID) graph.NodeID {
+	for i := len(p) - 1; i > 0; i-- {
+		if p[i] == n {
+			return p[i-1]
+		}
+	}
+	return 0
+}
+
 // Origin is where the trouble of one unit of work began.
 type Origin struct {
 	Node graph.NodeID
 	// Waits is what Node usually calls and this time did not get to while its own time grew: it may have
-	// stood in line for it (a pool of connections). 0 when there is none.
-	Waits    graph.NodeID
+	// stood in line for it (a pool of connections), or failed without asking it (an open breaker). With Auth and
+	// ClientRejected it is who refused, with FanOut who was asked. 0 when there is none.
+	Waits graph.NodeID
+	// Instance is the replica that it began at, or, where nobody answered, that called in vain.
 	Instance graph.InstanceID
 	Reason   Reason
 	Path     Path
@@ -70,6 +90,8 @@ type Facts interface {
 	// Awaits returns a callee that the operation nearly always calls, and of which called counts much fewer
 	// calls than usual; 0 for none.
 	Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
+	// Multiplies returns a callee of which called counts many more calls than the operation usually makes; 0 for none.
+	Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 }
 
 // Walk follows trouble down one trace.
@@ -105,19 +127,70 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	if failed >= 0 && w.Spans[i].Outcome().Bad() {
 		return failed
 	}
+	if failed < 0 && w.multiplied(i, op, o) {
+		return -1
+	}
 	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) && w.waited(i, op) {
 		return c
 	}
 	if failed >= 0 { // it was absorbed; the pause before the next attempt may be what took the time
 		return failed
 	}
-	o.Node, o.Instance = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance)
-	o.Reason = reasonOf(&w.Spans[i])
-	if w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 {
-		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) })
-		if !w.Spans[i].Outcome().Bad() {
+	w.own(i, op, o)
+	return -1
+}
+
+// multiplied completes o when calls that were well took the time by their number alone.
+func (w *Walk) multiplied(i int32, op graph.OpID, o *Origin) bool {
+	excess := w.Facts.Excess(op, w.Spans[i].Duration())
+	if excess == 0 {
+		return false
+	}
+	n := w.Facts.Multiplies(op, func(n graph.NodeID) int { return w.calls(i, n) })
+	if n == 0 || 2*w.spent(i, n) < excess {
+		return false
+	}
+	o.Node, o.Instance, o.Waits, o.Reason = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance), n, FanOut
+	return true
+}
+
+// own completes o with span i, in which it began.
+func (w *Walk) own(i int32, op graph.OpID, o *Origin) {
+	s := &w.Spans[i]
+	o.Node, o.Instance, o.Reason = w.Facts.Service(op), graph.InstanceID(s.Instance), reasonOf(s)
+	awaited := func() graph.NodeID { return w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) }) }
+	switch {
+	case s.Outcome().Bad() && s.Reason() == call.ReasonRejected:
+		o.Reason, o.Waits = Shed, awaited()
+	case w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0:
+		if o.Waits = awaited(); o.Waits != 0 {
+			o.Reason = Saturation
+		} else if !s.Outcome().Bad() {
 			o.Reason = Latency
 		}
+	case s.Outcome().Bad():
+		c := w.refusedChild(i)
+		if c < 0 {
+			o.Waits = awaited()
+			return
+		}
+		o.Waits, o.Reason = w.Facts.Callee(graph.OpID(w.Spans[c].Op)), ClientRejected
+		if w.Spans[c].Detail() == call.DetailAuth {
+			o.Reason = Auth
+		}
+	}
+}
+
+// refusedChild returns the last call of span i when its callee refused it as wrong, else -1.
+func (w *Walk) refusedChild(i int32) int32 {
+	last := int32(-1)
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		if !w.Nodes[c].Async && (last < 0 || w.Spans[c].End >= w.Spans[last].End) {
+			last = c
+		}
+	}
+	if last >= 0 && w.Spans[last].Role().Outgoing() && w.Spans[last].Outcome() == call.Ignored && w.Spans[last].Reason() == call.ReasonClient {
+		return last
 	}
 	return -1
 }
@@ -144,6 +217,9 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 		o.Instance = graph.InstanceID(server.Instance)
 	} else if c := w.failedChild(i); c >= 0 { // spans of a driver below its own call
 		return c
+	}
+	if o.Instance == 0 {
+		o.Instance = graph.InstanceID(s.Instance)
 	}
 	o.Node = w.Facts.Callee(op)
 	if o.Node == 0 {
@@ -198,8 +274,29 @@ func (w *Walk) calls(i int32, n graph.NodeID) int {
 	return count
 }
 
+// spent returns how long span i, or internal spans below it, waited for calls of n.
+func (w *Walk) spent(i int32, n graph.NodeID) (sum int64) {
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		switch {
+		case w.Spans[c].Role().Outgoing():
+			if w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
+				sum += w.Spans[c].Duration()
+			}
+		case w.Spans[c].Role() == call.RoleInternal:
+			sum += w.spent(c, n)
+		}
+	}
+	return sum
+}
+
 func reasonOf(s *trace.Span) Reason {
 	switch {
+	case s.Outcome().Bad() && s.Detail() == call.DetailDNS:
+		return DNS
+	case s.Outcome().Bad() && s.Detail() == call.DetailTLS:
+		return TLS
+	case s.Outcome().Bad() && s.Detail() == call.DetailAuth:
+		return Auth
 	case s.Outcome() == call.Throttled:
 		return Throttled
 	case !s.Outcome().Bad(), s.Reason() == call.ReasonTimeout:

@@ -80,7 +80,7 @@ func (r *Row) snapshot(c *snapshot.Codec, h Handles) {
 	handle(c, &r.Node, h.Nodes)
 	handle(c, &r.Waits, h.Nodes)
 	handle(c, &r.Instance, h.Instances)
-	snapshot.Uint(c, &r.Reason, numReasons-1)
+	snapshot.Uint(c, &r.Reason, NumReasons-1)
 	for i := range r.Path {
 		handle(c, &r.Path[i], h.Nodes)
 	}

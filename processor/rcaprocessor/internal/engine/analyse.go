@@ -199,7 +199,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	e.ledger.Record(at, blame.Row{
 		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
 	}, blame.Count{Units: 1, Weight: int64(s.Weight()), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start()})
-	if e.roles != nil {
+	if e.parts != nil {
 		e.hurt.add(id)
 	}
 }
@@ -249,6 +249,29 @@ func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.Node
 	}
 	return best.node
 }
+
+// Multiplies returns the callee of which called counts most more calls than op usually makes; 0 for none.
+func (e *Engine) Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID {
+	st := &e.ops[op]
+	var best graph.NodeID
+	most := float64(multiple)
+	for _, a := range st.awaits {
+		if a.n <= 2 {
+			continue
+		}
+		n := called(a.node)
+		times := float64(n) * float64(a.n) / float64(a.calls)
+		if n < leastMultiple || times < most || times == most && e.NodeName(a.node) > e.NodeName(best) {
+			continue
+		}
+		best, most = a.node, times
+	}
+	return best
+}
+
+// An operation multiplies its calls of a callee when it makes so many times the usual, and so many at the least.
+// Design 2.13 has 20 times for many queries; three are no chance where the usual number is steady.
+const multiple, leastMultiple = 3, 5
 
 // fewer is the share of the usual calls below which an operation did not get to a callee.
 const fewer = 0.7

@@ -93,8 +93,8 @@ type Engine struct {
 	units     int64        // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
-	roles     map[graph.NodeID]Role
-	published *incident.Incident
+	parts     map[graph.NodeID]part
+	published []*incident.Incident
 
 	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
 
@@ -142,7 +142,7 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	for i := range b.Calls {
 		c := &b.Calls[i]
 		op := e.learn(c)
-		if e.roles != nil && op != 0 {
+		if e.parts != nil && op != 0 {
 			marks = e.mark(c, op, int32(i), marks)
 		}
 	}
@@ -251,8 +251,8 @@ func (e *Engine) rebased(head int64) {
 // Ready says that enough was seen for verdicts.
 func (e *Engine) Ready() bool { return e.began != 0 && e.now-e.began >= e.set.WarmUp }
 
-// Open returns the open incident, nil when there is none.
-func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
+// Open returns the open incidents in the order in which they opened.
+func (e *Engine) Open() []*incident.Incident { return e.keeper.Open() }
 
 // Counts returns what happened to spans so far.
 func (e *Engine) Counts() Counts {

@@ -17,7 +17,7 @@ import (
 )
 
 // explain puts a verdict into words: one sentence, and the evidence for it with numbers against normal.
-func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, from, to int64) (string, []string) {
+func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, w *world) (string, []string) {
 	top := &ranked[0]
 	share := percent(float64(top.Units) / float64(top.Of))
 	who := v.Root
@@ -28,7 +28,7 @@ func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, from, to
 		who += " instance " + v.Instance
 	}
 	summary := fmt.Sprintf("%s is the root cause (%s): the trouble of %s of %d hurt requests since %s began there, most of them %s.",
-		who, v.Reason, share, top.Of, clockTime(from), e.OpName(top.Entry))
+		who, v.Reason, share, top.Of, clockTime(w.from), e.OpName(top.Entry(w)))
 
 	evidence := []string{fmt.Sprintf("%d of %d hurt requests lead to %s, most on the way %s.",
 		top.Units, top.Of, v.Root, strings.Join(v.Path, " > "))}
@@ -39,7 +39,7 @@ func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, from, to
 	if top.Waiting > 0 {
 		evidence = append(evidence, fmt.Sprintf("%d of these requests stood in line for %s and never got to it.", top.Waiting, v.Root))
 	}
-	if moved := e.moves(top.Node, v.Impacted, from, to); moved != "" {
+	if moved := e.moves(top, v.Impacted, w.from, w.to); moved != "" {
 		evidence = append(evidence, moved)
 	}
 	for i := range ranked[1:min(len(ranked), 3)] {
@@ -49,7 +49,7 @@ func (e *Engine) explain(v *incident.Verdict, ranked []blame.Candidate, from, to
 }
 
 // moves tells who was hurt first.
-func (e *Engine) moves(root graph.NodeID, impacted []string, from, to int64) string {
+func (e *Engine) moves(root *blame.Candidate, impacted []string, from, to int64) string {
 	type move struct {
 		name string
 		at   int64
@@ -60,7 +60,12 @@ func (e *Engine) moves(root graph.NodeID, impacted []string, from, to int64) str
 			moves = append(moves, move{e.NodeName(n), at})
 		}
 	}
-	add(root)
+	if root.Node != 0 {
+		add(root.Node)
+	}
+	for _, n := range root.Nodes {
+		add(n)
+	}
 	for _, name := range impacted {
 		e.graph.Named(name, add)
 	}
@@ -87,7 +92,7 @@ func (e *Engine) ruledOut(c *blame.Candidate) string {
 		why += fmt.Sprintf("; %s: typically %s -> %s, failures %s -> %s", e.subject(s.Op),
 			duration(s.Normal), duration(s.Typical), percent(s.NormalBad), percent(ratio(s.Bad, s.Calls)))
 	}
-	return fmt.Sprintf("Less likely: %s (score %.2f): %s.", e.NodeName(c.Node), c.Score, why)
+	return fmt.Sprintf("Less likely: %s (score %.2f): %s.", e.candidateName(c), c.Score, why)
 }
 
 // subject says what an operation's record is a record of.

@@ -20,7 +20,7 @@ func (e *Engine) evict(end int64) {
 	nodes := 0
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++
-		delete(e.roles, n)
+		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
 			e.nodes[n] = nodeStats{}
 		}

@@ -244,8 +244,8 @@ func (e *Engine) resumed(by int64) {
 		e.ops[op].entry.errors.Reset()
 		e.ops[op].entry.slowness.Reset()
 	}
-	if in := e.keeper.Lapse(seen); in != nil {
+	for _, in := range e.keeper.Lapse(seen) {
 		e.publish(nil)
-		e.onChange(*in)
+		e.onChange(in)
 	}
 }
