@@ -90,6 +90,9 @@ type Facts interface {
 	// Awaits returns a callee that the operation nearly always calls, and of which called counts much fewer
 	// calls than usual; 0 for none.
 	Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
+	// Starved says that a call timed out in no more than its normal time: what was left of a deadline was too little,
+	// and went elsewhere.
+	Starved(s *trace.Span) bool
 	// Multiplies returns a callee of which called counts many more calls than the operation usually makes; 0 for none.
 	Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 }
@@ -206,7 +209,7 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	s := &w.Spans[i]
 	if v := w.Nodes[i].Server; v >= 0 {
 		server := &w.Spans[v]
-		if server.Outcome().Bad() {
+		if server.Outcome().Bad() && !(w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 && w.starving(v)) {
 			return v
 		}
 		// The callee did its work: the time went into the way to it, or the caller did not wait for it.
@@ -230,12 +233,21 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	return -1
 }
 
+// starving says that span i failed for want of time alone.
+func (w *Walk) starving(i int32) bool {
+	return w.Spans[i].Reason() == call.ReasonTimeout || w.failedChild(i) < 0 && w.failed(i, func(*trace.Span) bool { return true }) >= 0
+}
+
 // failedChild returns the failed synchronous child that ended last, -1 when none failed. Cancelled
-// siblings are not failed: the Outcome says so.
+// siblings are not failed, the Outcome says so; nor are starved ones.
 func (w *Walk) failedChild(i int32) int32 {
+	return w.failed(i, func(s *trace.Span) bool { return !w.Facts.Starved(s) })
+}
+
+func (w *Walk) failed(i int32, counts func(*trace.Span) bool) int32 {
 	best := int32(-1)
 	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
-		if w.Nodes[c].Async || !w.Spans[c].Outcome().Bad() {
+		if w.Nodes[c].Async || !w.Spans[c].Outcome().Bad() || !counts(&w.Spans[c]) {
 			continue
 		}
 		if best < 0 || w.Spans[c].End >= w.Spans[best].End {

@@ -47,7 +47,7 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
 	o := e.graph.OpAt(op)
-	bad := s.Outcome().Bad()
+	bad := s.Outcome().Bad() && !e.Starved(s)
 	hurt := bad || s.Duration() > st.total.SlowThreshold()
 	st.total.Observe(at, s.Duration(), bad, e.tainted)
 
@@ -229,6 +229,15 @@ func excess(s *baseline.Series, d int64) int64 {
 		return x
 	}
 	return 0
+}
+
+// Starved says that a call timed out in no more than its normal time.
+func (e *Engine) Starved(s *trace.Span) bool {
+	if s.Reason() != call.ReasonTimeout || !s.Role().Outgoing() {
+		return false
+	}
+	total := &e.ops[s.Op].total
+	return total.Known() && s.Duration() <= total.Median()
 }
 
 // Awaits returns the callee that op calls most nearly always, and of which called counts much fewer calls
