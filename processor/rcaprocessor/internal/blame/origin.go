@@ -26,12 +26,13 @@ const (
 	ClientRejected // what it asked was refused as wrong
 	Shed           // it refused work to protect itself: a breaker, a full queue
 	FanOut         // it asked for far more than usual
+	Vanished       // it no longer does what it always did, and nothing fails
 	NumReasons     = iota
 )
 
 func (r Reason) String() string {
 	return [...]string{
-		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out",
+		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out", "vanished",
 	}[r]
 }
 

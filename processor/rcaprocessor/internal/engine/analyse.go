@@ -28,6 +28,7 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 		e.observe(spans, nodes, int32(i), at)
 	}
 	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
+	orphans := false
 	for i := range spans {
 		n := &nodes[i]
 		if n.Duplicate {
@@ -37,8 +38,10 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 			e.unit(&e.walk, int32(i), id, at)
 		} else if n.Partial {
 			e.counts.Partial++
+			orphans = true
 		}
 	}
+	e.orphans.Observe(at, 0, orphans, e.tainted)
 }
 
 // observe feeds the statistics of one span.
@@ -65,6 +68,7 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 	e.observeNode(o.Node, s.End, hurt)
 	if s.Role().Incoming() {
 		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
+		e.observeHabits(op, spans, nodes, i)
 		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
 		}
@@ -72,7 +76,7 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
 		}
 	}
-	if !e.tainted(baseline.CellOf(at)) {
+	if !e.tainted(baseline.CellOf(at)) && !st.habits.frozen {
 		st.runs++
 		if st.runs > awaitCap {
 			st.halve()

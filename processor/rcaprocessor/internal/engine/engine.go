@@ -13,6 +13,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/internal/watermark"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
@@ -86,11 +87,13 @@ type Engine struct {
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
-	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
-	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
-	began     int64        // when the first span ended
-	now       int64        // end of the second being analysed
-	units     int64        // units of work so far
+	touched   []graph.OpID    // entry operations with units of work in the current second, or a gate not at rest
+	orphans   baseline.Series // traces; bad are those with spans whose parent is missing
+	lapsing   []graph.OpID    // operations that broke with a habit in the current second, or a gate not at rest
+	taints    [64]int64       // cells under suspicion, by number modulo len; 0 for none
+	began     int64           // when the first span ended
+	now       int64           // end of the second being analysed
+	units     int64           // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	parts     map[graph.NodeID]part

@@ -34,6 +34,7 @@ func (e *Engine) evict(end int64) {
 		}
 	})
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
+	e.lapsing = slices.DeleteFunc(e.lapsing, func(op graph.OpID) bool { return !e.ops[op].habits.listed })
 	for i := range e.sources { // of a batch that is still being read
 		e.sources[i].known = false
 	}
@@ -56,13 +57,14 @@ func (e *Engine) rewind() {
 	e.ledger.Reset()
 	head := e.clock.Head()
 	e.now, e.evictedAt, e.lastBad = 0, head, 0
-	e.touched = e.touched[:0]
+	e.touched, e.lapsing = e.touched[:0], e.lapsing[:0]
 	clear(e.taints[:])
+	e.orphans.Rewind()
 	for i := range e.ops {
 		st := &e.ops[i]
 		st.total.Rewind()
 		st.own.Rewind()
-		st.entry = entryStats{}
+		st.entry, st.habits = entryStats{}, habits{}
 	}
 	clear(e.instances)
 	e.graph.Rewind(head)

@@ -70,6 +70,9 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		if e.ops[i].entry.listed {
 			e.touched = append(e.touched, graph.OpID(i))
 		}
+		if e.ops[i].habits.listed {
+			e.lapsing = append(e.lapsing, graph.OpID(i))
+		}
 	}
 	e.publish(e.keeper.Open())
 	e.restoredAt = e.clock.Head()
@@ -91,6 +94,7 @@ func (e *Engine) snapshotCore(c *snapshot.Codec) {
 	for i := range e.taints {
 		c.Time(&e.taints[i])
 	}
+	e.orphans.Snapshot(c)
 	e.keeper.Snapshot(c)
 	e.graph.Snapshot(c)
 }
@@ -178,6 +182,7 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	snapshot.Uint(c, &st.runs, math.MaxUint32)
 	snapshot.Uint(c, &st.answered, math.MaxUint32)
 	snapshot.Uint(c, &st.asked, math.MaxUint32)
+	st.habits.snapshot(c)
 	en := &st.entry
 	used := *en != entryStats{}
 	if c.Bool(&used); !used {
@@ -189,6 +194,22 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	en.errors.Snapshot(c)
 	en.slowness.Snapshot(c)
 	c.Bool(&en.listed)
+}
+
+func (h *habits) snapshot(c *snapshot.Codec) {
+	used := *h != habits{}
+	if c.Bool(&used); !used {
+		return
+	}
+	for _, n := range []*int64{&h.runs, &h.broken, &h.allRuns, &h.allBroken} {
+		c.Time(n)
+	}
+	for i := range h.left {
+		c.Time(&h.left[i])
+	}
+	h.gate.Snapshot(c)
+	c.Bool(&h.listed)
+	c.Bool(&h.frozen)
 }
 
 // snapshot passes the seconds in which something happened.

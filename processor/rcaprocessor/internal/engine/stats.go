@@ -23,12 +23,16 @@ type opStats struct {
 	total baseline.Series // durations; bad counts failures
 	own   baseline.Series // own time, or the gap of an answered call; bad counts own failures
 	// What the operation's spans call, in healthy times.
-	awaits   [8]await
+	awaits   [maxAwaits]await
 	runs     uint32
 	answered uint32 // of outgoing calls
 	asked    uint32
 	entry    entryStats
+	habits   habits
 }
+
+// maxAwaits is how many callees of an operation are known.
+const maxAwaits = 8
 
 // await is a callee: n of the operation's spans called it, calls times in all.
 type await struct {

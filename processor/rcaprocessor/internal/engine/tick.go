@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
@@ -32,6 +33,9 @@ func (e *Engine) endSecond(end int64) {
 type alarm struct {
 	level detect.Level
 	onset int64 // the earliest of the open gates
+	// lapsed is the operation that has broken with a habit for longest, since lapse; 0 when there is none.
+	lapsed graph.OpID
+	lapse  int64
 }
 
 // stepGates takes the second's counts of every entry operation to its gates.
@@ -66,6 +70,7 @@ func (e *Engine) stepGates(end int64) alarm {
 		}
 	}
 	e.touched = rest
+	a.lapsed, a.lapse = e.stepHabits(end, threshold, e.tainted(baseline.CellOf(end-1)))
 	return a
 }
 
@@ -80,10 +85,15 @@ func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 }
 
 func (e *Engine) stepIncident(end int64, a alarm) {
-	changed := e.keeper.Step(incident.Observation{
+	o := incident.Observation{
 		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, Health: e.health,
 		Verdicts: func(from int64, open []string) []incident.Verdict { return e.verdicts(from, end, open) },
-	})
+	}
+	if a.level == detect.Quiet && a.lapsed != 0 { // nobody is hurt, and something is not as it was
+		o.Alarm, o.Onset = true, a.lapse
+		o.Verdicts = func(int64, []string) []incident.Verdict { return []incident.Verdict{e.lapsed(a.lapsed, a.lapse, end)} }
+	}
+	changed := e.keeper.Step(o)
 	for i := range changed {
 		if in := &changed[i]; in.State == incident.Resolved {
 			e.rest(in)
@@ -121,6 +131,11 @@ func (e *Engine) health(in *incident.Incident) (lastBad int64, silent bool) {
 			missed += en.allUnits
 		}
 	})
+	for _, op := range e.lapsing {
+		if slices.Contains(in.Verdict.Entries, e.OpName(op)) {
+			lastBad = max(lastBad, e.ops[op].habits.gate.LastBad())
+		}
+	}
 	return lastBad, missed > heard
 }
 
