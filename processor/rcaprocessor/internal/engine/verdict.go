@@ -27,7 +27,7 @@ func (e *Engine) verdict(from, to int64) incident.Verdict {
 	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
 	ranked := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
 	if len(ranked) == 0 {
-		return incident.Verdict{Root: incident.Unknown, Kind: incident.Unknown}
+		return incident.Verdict{Root: incident.Unknown, Kind: incident.Unknown, Cause: incident.Unknown}
 	}
 	top := &ranked[0]
 	v := incident.Verdict{
@@ -53,6 +53,7 @@ func (e *Engine) verdict(from, to int64) incident.Verdict {
 		// What stood out at first stays named when it has come back, and its past is beyond the window.
 		v.Instance, v.Version = in.Verdict.Instance, in.Verdict.Version
 	}
+	v.Cause = e.causeOf(&v, top, rows, from, to)
 	v.Summary, v.Evidence = e.explain(&v, ranked, from, to)
 	return v
 }
