@@ -18,7 +18,7 @@ const (
 	steady = 0.45
 	// some: less than this share of slow calls is trouble with some of them, not with all.
 	some = 0.7
-	// apart: the log-deviation of own times, some as always and some far slower.
+	// apart: the log-deviation of own times, some as always and some far slower, or after waits of all lengths.
 	apart = 1.2
 	// even and bursts: hurt calls a second that vary as by chance, and more than that.
 	even, bursts = 0.8, 1.2
