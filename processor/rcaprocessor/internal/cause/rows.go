@@ -53,7 +53,9 @@ var codebook = []row{
 	}},
 
 	// How time is lost.
-	{ConnPool, emitter, mechanism, func(s *Signs) float64 { return when(s.ownSlow(), ramp(s.Saturation, 0.05, 0.15)*ramp(s.OwnSpread, apart/2, apart)) },
+	{ConnPool, emitter, mechanism, func(s *Signs) float64 {
+		return when(s.ownSlow(), ramp(s.Saturation, 0.05, 0.15)*ramp(s.OwnSpread, apart/2, apart))
+	},
 		of(func(s *Signs) float64 { return s.Saturation }, "stood in line for a connection")},
 	{Overload, emitter, mechanism, func(s *Signs) float64 { return share(s.Shed) },
 		of(func(s *Signs) float64 { return s.Shed }, "were turned away by its own guard")},
