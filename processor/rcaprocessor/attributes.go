@@ -25,6 +25,7 @@ const (
 
 // Attributes of event records only.
 const (
+	keyCause           = "rca.root_cause.cause"
 	keyInstance        = "rca.root_cause.instance"
 	keyVersion         = "rca.root_cause.version"
 	keyHost            = "rca.root_cause.host"

@@ -44,6 +44,7 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	m.PutStr(keyNode, v.Root)
 	m.PutStr(keyKind, v.Kind)
 	put(m, keyReason, v.Reason)
+	put(m, keyCause, v.Cause)
 	put(m, keyInstance, v.Instance)
 	put(m, keyVersion, v.Version)
 	put(m, keyHost, v.Host)

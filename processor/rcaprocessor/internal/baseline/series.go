@@ -60,8 +60,9 @@ func Log(ns int64) int64 {
 
 // Series is the durations and failures of one thing. The zero value is ready to use.
 type Series struct {
-	recent [Recent]Cell
-	cell   int64 // number of the newest recent cell
+	recent  [Recent]Cell
+	spreads [Recent]Spread // of the recent cells
+	cell    int64          // number of the newest recent cell
 
 	past  [history]Cell // cells that count as normal
 	pasts int
@@ -87,7 +88,9 @@ func (s *Series) Observe(at, ns int64, bad bool, taint Taint) {
 	}
 	c := &s.recent[k%Recent]
 	c.N++
-	c.Log += Log(ns)
+	l := Log(ns)
+	c.Log += l
+	s.spreads[k%Recent].add(l, ns > s.SlowThreshold())
 	if bad {
 		c.Bad++
 	}
@@ -97,7 +100,7 @@ func (s *Series) Observe(at, ns int64, bad bool, taint Taint) {
 // roll moves on to cell k; what leaves quarantine untainted becomes normal.
 func (s *Series) roll(k int64, taint Taint) {
 	if s.cell == 0 || k-s.cell > 4*Recent {
-		s.recent, s.young, s.waiting = [Recent]Cell{}, window.Histogram{}, window.Histogram{}
+		s.Rewind()
 		s.cell = k
 		return
 	}
@@ -120,13 +123,13 @@ func (s *Series) roll(k int64, taint Taint) {
 			s.slow = 0
 		}
 		s.cell++
-		s.recent[s.cell%Recent] = Cell{}
+		s.recent[s.cell%Recent], s.spreads[s.cell%Recent] = Cell{}, Spread{}
 	}
 }
 
 // Rewind gives up the recent cells: the clock was wrong, and times before them come next. What is normal stays.
 func (s *Series) Rewind() {
-	s.recent, s.young, s.waiting = [Recent]Cell{}, window.Histogram{}, window.Histogram{}
+	s.recent, s.spreads, s.young, s.waiting = [Recent]Cell{}, [Recent]Spread{}, window.Histogram{}, window.Histogram{}
 	s.cell = 0
 }
 

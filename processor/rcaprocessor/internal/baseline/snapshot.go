@@ -22,6 +22,10 @@ func (s *Series) Snapshot(c *snapshot.Codec) {
 	if s.cell != 0 {
 		for i := range s.recent {
 			s.recent[i].snapshot(c)
+			if n := s.recent[i].N; n > 0 {
+				snapshot.Uint(c, &s.spreads[i].Slow, n)
+				c.Int(&s.spreads[i].Squares)
+			}
 		}
 		histogram(c, &s.young)
 		histogram(c, &s.waiting)

@@ -7,6 +7,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/cause"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
@@ -176,7 +177,8 @@ func (e *Engine) lapsed(op graph.OpID, onset, end int64) incident.Verdict {
 	units, broken := st.habits.gate.Counts()
 	kept := float64(units-broken) / float64(max(units, 1))
 	v := incident.Verdict{
-		Root: e.NodeName(n), Kind: kindName(e.graph.NodeAt(n).Kind), Reason: blame.Vanished.String(), Score: round(lapseScore * (1 - kept)),
+		Root: e.NodeName(n), Kind: kindName(e.graph.NodeAt(n).Kind), Reason: blame.Vanished.String(),
+		Cause: cause.BehaviourChange.String(), Score: round(lapseScore * (1 - kept)),
 		Onset: onset, Path: []string{e.NodeName(n)}, Entries: []string{e.OpName(op)},
 	}
 	v.Ranked = []incident.Ranked{{Node: v.Root, Score: v.Score}}

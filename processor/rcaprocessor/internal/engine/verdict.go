@@ -30,7 +30,7 @@ func (e *Engine) verdicts(from, end int64, open []string) []incident.Verdict {
 	w := e.world(from, to)
 	ranking := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, e.known(open), w)
 	if len(ranking.Candidates) == 0 && len(open) == 0 {
-		return []incident.Verdict{{Root: incident.Unknown, Kind: incident.Unknown}}
+		return []incident.Verdict{{Root: incident.Unknown, Kind: incident.Unknown, Cause: incident.Unknown}}
 	}
 	var out []incident.Verdict
 	for i := range ranking.Roots {
@@ -99,15 +99,19 @@ func (e *Engine) verdict(i int, ranking *blame.Ranking, rows map[blame.Row]blame
 	v.Impacted = e.impacted(top, rows)
 	v.Entries = e.entries(i, ranking)
 	e.drillDown(&v, top, w)
+	v.Cause = e.causeOf(&v, top, rows, w.from, w.to)
 	v.Summary, v.Evidence = e.explain(&v, ranked, w)
 	return v
 }
 
-// drillDown says which instance, or version, stands out.
+// drillDown says which instance, or version, or zone, stands out.
 func (e *Engine) drillDown(v *incident.Verdict, c *blame.Candidate, w *world) {
 	v.Instance, v.Version = e.contrast(c, w.from, w.to)
 	if v.Instance != "" {
 		return
+	}
+	if v.Version == "" && v.Zone == "" && c.Node != 0 {
+		v.Zone = w.zone(c)
 	}
 	for _, in := range e.keeper.Open() {
 		if in.Verdict.Root == v.Root {

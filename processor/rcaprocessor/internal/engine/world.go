@@ -76,6 +76,36 @@ func (w *world) Replicas(n graph.NodeID) (out []blame.Place) {
 	return out
 }
 
+// zone returns the zone in which nearly all of a node's trouble began, or from which nobody reached it, where several
+// replicas tell the same and there are others elsewhere; "" when there is none.
+func (w *world) zone(c *blame.Candidate) string {
+	units, replicas := map[string]int64{}, map[string]int{}
+	owners := map[graph.NodeID]bool{}
+	var all int64
+	for i, n := range c.Replicas {
+		owner, p := w.Replica(i)
+		if n > 0 && p.Zone != "" {
+			units[p.Zone] += n
+			replicas[p.Zone]++
+			owners[owner] = true
+		}
+		all += n
+	}
+	for zone, n := range units {
+		if float64(n) < standsOut*float64(all) || replicas[zone] < 2 {
+			continue
+		}
+		for owner := range owners {
+			for _, p := range w.Replicas(owner) {
+				if p.Zone != "" && p.Zone != zone {
+					return zone
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // Broker returns the messaging system of a topic.
 func (w *world) Broker(n graph.NodeID) string {
 	if w.graph.NodeAt(n).Kind != call.NodeMessaging {

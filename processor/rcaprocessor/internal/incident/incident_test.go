@@ -320,11 +320,11 @@ func TestRewind(t *testing.T) {
 
 func TestJSONFormIsStable(t *testing.T) {
 	v := verdictOf("orders", .6)
-	v.Instance, v.Evidence = "orders-1", []string{"a"}
+	v.Instance, v.Cause, v.Evidence = "orders-1", "code_slow", []string{"a"}
 	got, err := json.Marshal(Incident{ID: "x", State: Updated, Delay: 1, Onset: 2, Detected: 3, Seen: 4, Changed: 5, Verdict: v})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"id":"x","delay":1,"onset":2,"detected":3,"seen":4,"changed":5,"verdict":{"root":"orders","kind":"service",
-		"reason":"errors","instance":"orders-1","score":0.6,"path":["gateway","orders"],"candidates":[{"node":"orders","score":0.6}],
+		"reason":"errors","cause":"code_slow","instance":"orders-1","score":0.6,"path":["gateway","orders"],"candidates":[{"node":"orders","score":0.6}],
 		"impacted":["gateway"],"evidence":["a"],"summary":"orders did it"}}`, string(got))
 }
 

@@ -17,6 +17,7 @@ type Verdict struct {
 	Root     string   `json:"root"`               // node name, or Unknown
 	Kind     string   `json:"kind"`               // service, database, messaging, external, host, zone, unknown
 	Reason   string   `json:"reason"`             // errors, see blame.Reason
+	Cause    string   `json:"cause"`              // in what way it is guilty: a name of the cause codebook
 	Instance string   `json:"instance,omitempty"` // where one instance is guilty
 	Version  string   `json:"version,omitempty"`  // where one version is guilty
 	Host     string   `json:"host,omitempty"`     // where all guilty replicas run on one host
@@ -76,12 +77,12 @@ func leads(v *Verdict, margin float64) bool {
 // news says whether a later verdict on the same root tells more than the earlier one.
 func news(old, v *Verdict) bool {
 	const scoreStep = 0.1
-	return v.Reason != old.Reason || v.Instance != old.Instance || v.Version != old.Version || v.Host != old.Host || v.Zone != old.Zone ||
+	return v.Reason != old.Reason || v.Cause != old.Cause || v.Instance != old.Instance || v.Version != old.Version || v.Host != old.Host || v.Zone != old.Zone ||
 		!slices.Equal(v.Impacted, old.Impacted) || math.Abs(v.Score-old.Score) >= scoreStep
 }
 
 func unknown(v Verdict) Verdict {
-	v.Root, v.Kind, v.Path = Unknown, Unknown, nil
+	v.Root, v.Kind, v.Cause, v.Path = Unknown, Unknown, Unknown, nil
 	v.Instance, v.Version, v.Host, v.Zone = "", "", "", ""
 	v.Summary = "Requests are hurt, and no component explains it well enough."
 	if len(v.Ranked) > 0 {
