@@ -5,6 +5,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
@@ -95,12 +96,12 @@ func (w *world) zone(c *blame.Candidate) string {
 		if float64(n) < standsOut*float64(all) || replicas[zone] < 2 {
 			continue
 		}
+		elsewhere := true
 		for owner := range owners {
-			for _, p := range w.Replicas(owner) {
-				if p.Zone != "" && p.Zone != zone {
-					return zone
-				}
-			}
+			elsewhere = elsewhere && slices.ContainsFunc(w.Replicas(owner), func(p blame.Place) bool { return p.Zone != "" && p.Zone != zone })
+		}
+		if elsewhere {
+			return zone
 		}
 	}
 	return ""
