@@ -24,6 +24,9 @@ const (
 	evictEvery = 60 * second
 	// ledgerSeconds is the furthest that a verdict looks back.
 	ledgerSeconds = 180
+	// taintCells is how far back it is known which cells were under suspicion, 85 minutes: longer than an incident
+	// lasts by default. Before that, all were.
+	taintCells = 512
 	// ledgerRows is the most kinds of hurt units of work told apart in a second.
 	ledgerRows = 512
 )
@@ -87,7 +90,7 @@ type Engine struct {
 	instances []instanceStats
 	nodes     []nodeStats
 	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
-	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
+	taints    [taintCells]int64 // cells under suspicion, by number modulo len; 0 for none
 	began     int64        // when the first span ended
 	now       int64        // end of the second being analysed
 	units     int64        // units of work so far

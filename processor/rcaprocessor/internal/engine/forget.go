@@ -60,8 +60,8 @@ func (e *Engine) rewind() {
 	clear(e.taints[:])
 	for i := range e.ops {
 		st := &e.ops[i]
-		st.total.Rewind()
-		st.own.Rewind()
+		st.total.Rewind(head)
+		st.own.Rewind(head)
 		st.entry = entryStats{}
 	}
 	clear(e.instances)

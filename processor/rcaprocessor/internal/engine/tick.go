@@ -95,6 +95,9 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 	if changed == nil {
 		return
 	}
+	if changed.Stale {
+		e.accept()
+	}
 	if changed.State == incident.Resolved {
 		for _, op := range e.touched {
 			e.ops[op].entry.errors.Reset()
@@ -119,9 +122,11 @@ func (e *Engine) window(a alarm, end int64) (from, to int64) {
 }
 
 // taint keeps a cell from counting as normal.
-func (e *Engine) taint(cell int64) { e.taints[cell%int64(len(e.taints))] = cell }
+func (e *Engine) taint(cell int64) { e.taints[cell%taintCells] = cell }
 
-func (e *Engine) tainted(cell int64) bool { return e.taints[cell%int64(len(e.taints))] == cell }
+func (e *Engine) tainted(cell int64) bool {
+	return e.taints[cell%taintCells] == cell || cell <= baseline.CellOf(e.now)-taintCells
+}
 
 func ratio(part, whole int64) float64 {
 	if whole == 0 {

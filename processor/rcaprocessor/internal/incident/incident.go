@@ -62,6 +62,7 @@ type Incident struct {
 	Seen     int64   `json:"seen"`               // newest event time when it opened or changed last
 	Changed  int64   `json:"changed"`            // of the latest change of state or verdict
 	Resolved int64   `json:"resolved,omitempty"` // 0 while open
+	Stale    bool    `json:"stale,omitempty"`    // it was resolved because it lasted: what it was about is taken for normal
 	Verdict  Verdict `json:"verdict"`
 }
 
@@ -73,6 +74,7 @@ type Policy struct {
 	Margin       float64 // a root must lead by so much
 	ResolveAfter int64   // all must have been well for so long
 	ReopenWithin int64   // the same root again within so long is the same incident
+	MaxDuration  int64   // what has been open for so long is normal from then on; 0 for never
 }
 
 // Observation is what one second brought.
@@ -109,6 +111,10 @@ func (k *Keeper) Step(o Observation) *Incident {
 	}
 	well := o.Now - max(o.LastBad, k.open.Detected)
 	if well >= k.Policy.ResolveAfter && !o.Silent || well >= silence*k.Policy.ResolveAfter {
+		return k.resolve(o)
+	}
+	if k.Policy.MaxDuration > 0 && o.Now-k.open.Detected >= k.Policy.MaxDuration {
+		k.open.Stale = true
 		return k.resolve(o)
 	}
 	if o.Alarm {

@@ -1,0 +1,18 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+// accept takes for normal what an incident has been about for too long: its suspicion ends, and all that was heard of
+// lately is compared with how it has lately been. What was normal before is as old as the incident.
+func (e *Engine) accept() {
+	clear(e.taints[:])
+	for i := range e.ops {
+		st := &e.ops[i]
+		st.own.Accept(e.now)
+		level := st.total.Accept(e.now)
+		if en := &st.entry; level.N > 0 && en.allUnits > 0 {
+			en.allUnits, en.allBad, en.allSlow = int64(level.N), int64(level.Bad), 0
+		}
+	}
+}
