@@ -260,7 +260,8 @@ func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
 // Counts returns what happened to spans so far.
 func (e *Engine) Counts() Counts {
 	c := e.counts
-	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.Cycles += e.walker.Cycles() // on top of those of merged engines
+	c.LedgerFull, c.HurtForgotten = e.ledger.Overflow, e.hurt.dropped
 	return c
 }
 
