@@ -54,6 +54,21 @@ func normalBits(s *Series) (bits uint16) {
 	return bits
 }
 
+// What is more than an hour older than what the other knows is forgotten.
+func TestMergeAges(t *testing.T) {
+	var old, young Series
+	fill(&old, 0, 60, 20, 10*ms, clean)
+	fill(&young, 1000, 1060, 20, 10*ms, clean)
+	want := young.Normal()
+	for _, merge := range []func(a, b Series) Series{
+		func(a, b Series) Series { a.Merge(&b, clean); return a },
+		func(a, b Series) Series { b.Merge(&a, clean); return b },
+	} {
+		both := merge(old, young)
+		assert.Equal(t, want, both.Normal())
+	}
+}
+
 // What was under suspicion with one of both is not normal.
 func TestMergeKeepsSuspicion(t *testing.T) {
 	var a, b Series

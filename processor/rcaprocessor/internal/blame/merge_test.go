@@ -48,6 +48,15 @@ func TestMergeIsAddition(t *testing.T) {
 	})
 }
 
+func TestTranslate(t *testing.T) {
+	tr := graph.Translation{
+		Nodes: []graph.NodeID{0, 5, 4, 3}, Ops: []graph.OpID{0, 3}, Instances: []graph.InstanceID{0, 2},
+	}
+	got, ok := Row{Entry: 1, Node: 1, Waits: 2, Instance: 1, Reason: Latency, Path: Path{3, 2, 1}}.translate(&tr)
+	assert.True(t, ok)
+	assert.Equal(t, Row{Entry: 3, Node: 5, Waits: 4, Instance: 2, Reason: Latency, Path: Path{3, 4, 5}}, got)
+}
+
 // What has no room is counted, unit by unit.
 func TestMergeBeyondLimits(t *testing.T) {
 	tr := graph.Translation{Nodes: []graph.NodeID{0, 1, 0, 3}, Ops: []graph.OpID{0, 1, 0}, Instances: []graph.InstanceID{0}}

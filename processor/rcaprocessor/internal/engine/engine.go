@@ -89,11 +89,11 @@ type Engine struct {
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
-	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
+	touched   []graph.OpID      // entry operations with units of work in the current second, or a gate not at rest
 	taints    [taintCells]int64 // cells under suspicion, by number modulo len; 0 for none
-	began     int64        // when the first span ended
-	now       int64        // end of the second being analysed
-	units     int64        // units of work so far
+	began     int64             // when the first span ended
+	now       int64             // end of the second being analysed
+	units     int64             // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	roles     map[graph.NodeID]Role

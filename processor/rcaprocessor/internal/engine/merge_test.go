@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
@@ -124,6 +125,7 @@ func TestMergeIsAddition(t *testing.T) {
 			require.Zero(t, whole.taints, "nothing was under suspicion")
 			assert.Equal(t, want, got)
 			assert.Equal(t, whole.Ready(), a.Ready())
+			assert.Equal(t, whole.table.Told(), a.table.Told())
 
 			// And it goes on.
 			s.run(dawn+200*second, dawn+230*second, 12)
@@ -159,7 +161,12 @@ func TestMergeInAnIncident(t *testing.T) {
 			a.publish(nil)
 		}
 		b.hurt.dropped = 3
+		suspect, lastBad := baseline.CellOf(dawn+minute), b.now+1
+		b.taint(suspect)
+		b.lastBad = lastBad
 		a.Merge(b.Engine)
+		assert.True(t, a.tainted(suspect))
+		assert.Equal(t, lastBad, a.lastBad)
 		require.NotNil(t, a.Open())
 		assert.Equal(t, id, a.Open().ID)
 		assert.Equal(t, a.Open().ID, a.Published().ID)
@@ -202,6 +209,26 @@ func TestMergeOfAwaits(t *testing.T) {
 	assert.Equal(t, await{node: 1, n: 7, calls: 25, mark: 5}, got[1])
 	assert.Equal(t, await{node: 13, n: 6, calls: 15}, got[13], "a mark is a serial of its engine")
 	assert.NotContains(t, got, graph.NodeID(9))
+}
+
+// What each saw of an entry adds up, with the evidence of its gates.
+func TestMergeOfEntries(t *testing.T) {
+	seen := func(n, heard int64) *entryStats {
+		en := &entryStats{units: n, bad: n + 1, slow: n + 2, allUnits: n + 3, allBad: n + 4, allSlow: n + 5, heard: heard}
+		en.errors.Step(dawn, 20, n, detect.ErrorTest(0), 17, minBad)
+		en.slowness.Step(dawn, 20, n+1, detect.SlowTest(0), 17, minBad)
+		return en
+	}
+	a, b := seen(11, dawn), seen(17, dawn+second)
+	b.listed = true
+	assert.True(t, a.merge(b))
+	assert.True(t, a.listed)
+	assert.False(t, a.merge(&entryStats{listed: true}), "once")
+	assert.Equal(t, []int64{28, 30, 32, 34, 36, 38, dawn + second}, []int64{a.units, a.bad, a.slow, a.allUnits, a.allBad, a.allSlow, a.heard})
+	units, bad := a.errors.Counts()
+	assert.Equal(t, []int64{40, 28}, []int64{units, bad})
+	units, slow := a.slowness.Counts()
+	assert.Equal(t, []int64{40, 30}, []int64{units, slow})
 }
 
 // Of every field of an engine it has been decided how it merges.

@@ -88,8 +88,16 @@ func TestMergedVerdicts(t *testing.T) {
 				[]string{want.Root, want.Kind, want.Reason, want.Instance, want.Version},
 				[]string{got.Root, got.Kind, got.Reason, got.Instance, got.Version}, "%s\n%s", want.Summary, got.Summary)
 			assert.InDelta(t, want.Score, got.Score, .1)
+			assert.InEpsilon(t, hurtUnits(whole.Engine, from), hurtUnits(a.Engine, from), .1)
 		})
 	}
+}
+
+func hurtUnits(e *Engine, from int64) (n int64) {
+	for _, c := range e.ledger.Window(from, e.now) {
+		n += c.Units
+	}
+	return n
 }
 
 // The same calls give the same incidents, however they are cut into batches, and in whatever order they come within

@@ -3,10 +3,10 @@
 
 package engine
 
-// accept takes for normal what an incident has been about for too long: its suspicion ends, and all that was heard of
-// lately is compared with how it has lately been. What was normal before is as old as the incident.
+// accept takes for normal what an incident has been about for too long: all that was heard of lately is compared with
+// how it has lately been. What was normal before is as old as the incident. What was under suspicion stays so for those
+// that were not heard of: it is no level of theirs.
 func (e *Engine) accept() {
-	clear(e.taints[:])
 	for i := range e.ops {
 		st := &e.ops[i]
 		st.own.Accept(e.now)

@@ -4,6 +4,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +17,9 @@ import (
 
 // What lasts is normal in the end: the incident is resolved as stale, and the same level raises no other.
 func TestStale(t *testing.T) {
-	for name, fault := range faults {
+	all := maps.Clone(faults)
+	all["slow orders"] = func(o *order) { o.ordersOwn += 300 * ms }
+	for name, fault := range all {
 		t.Run(name, func(t *testing.T) {
 			set := testSettings()
 			set.Incident.MaxDuration = 10 * minute
@@ -32,6 +36,12 @@ func TestStale(t *testing.T) {
 			assert.True(t, last.Stale)
 			assert.InDelta(t, p.incidents[0].Detected+10*minute, last.Resolved, float64(2*second))
 			assert.False(t, p.incidents[0].Stale)
+			if name == "slow orders" {
+				assert.True(t, slices.ContainsFunc(p.ops, func(st opStats) bool {
+					c := st.own.Normal()
+					return c.N > 0 && st.own.Median() > 200*ms && c.Typical() > 200*ms
+				}), "own time too")
+			}
 
 			s.alter = nil
 			s.run(dawn+40*minute, dawn+50*minute, 8)

@@ -111,15 +111,17 @@ func TestMergeWithinLimits(t *testing.T) {
 		}
 		big.Connect(1, n, 7)
 	}
+	big.Overflow = Overflow{1, 1, 1, 1}
 	tr := small.Merge(big)
 	nodes, ops, edges := small.Size()
 	assert.Equal(t, []int{3, 9, 1}, []int{nodes, ops, edges})
-	assert.Equal(t, Overflow{Nodes: 2, Ops: 6, Instances: 9, Edges: 1}, small.Overflow)
+	assert.Equal(t, Overflow{Nodes: 3, Ops: 7, Instances: 10, Edges: 2}, small.Overflow)
 	assert.Len(t, slices.DeleteFunc(slices.Clone(tr.Nodes), func(n NodeID) bool { return n == 0 }), 3)
 	assert.Equal(t, tr.Nodes[2], service(small, "b", 8))
 	assert.Equal(t, tr.Ops[5], op(small, tr.Nodes[2], call.RoleServer, 0, "1", 8))
 	assert.Equal(t, OtherOp, small.OpAt(tr.Ops[7]).Name)
 	other := New(roomy)
+	service(other, "z", 1) // handles differ
 	again := other.Merge(small)
 	assert.Equal(t, OtherOp, other.OpAt(again.Ops[tr.Ops[7]]).Name)
 	assert.Equal(t, again.Ops[tr.Ops[7]], other.otherOp(again.Nodes[tr.Nodes[2]], call.RoleServer, 0, 9), "the rest of a node's operations stays that")
