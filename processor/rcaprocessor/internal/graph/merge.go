@@ -64,8 +64,10 @@ func (g *Graph) mergeInstance(in *Instance, t *Translation) InstanceID {
 		return 0
 	}
 	key := unmix(mix(seedInstance, uint64(in.Node)), in.key)
-	id := g.Instance(node, key, in.LastSeen, &call.Resource{Instance: in.Name, Version: in.Version})
+	r := call.Resource{Instance: in.Name, Version: in.Version, Host: in.Host, Zone: in.Zone}
+	id := g.Instance(node, key, max(in.placed, in.FirstSeen), &r) // where it ran counts as of when that was said
 	if id != 0 {
+		g.Touch(node, id, in.LastSeen)
 		g.Touch(node, id, in.FirstSeen)
 	}
 	return id

@@ -80,7 +80,8 @@ func TestMergeIsAddition(t *testing.T) {
 					p = node(g, call.NodeDatabase, "database "+to, at)
 				}
 				op(g, n, role, p, what, at)
-				replica(g, n, what, version, at)
+				key := call.Operation{Verb: what, Target: version}
+				g.Instance(n, key.Key(), at, &call.Resource{Instance: what, Version: version, Host: fmt.Sprint(at / 100), Zone: fmt.Sprint(at / 300)})
 				g.Connect(n, p, at)
 			}
 		}
