@@ -50,6 +50,8 @@ type IncidentConfig struct {
 	ResolveAfter time.Duration `mapstructure:"resolve_after"`
 	// ReopenWithin is how long after its end an incident with the same root is the same incident.
 	ReopenWithin time.Duration `mapstructure:"reopen_within"`
+	// MaxDuration is how long an incident may be open; then what it is about is taken for the new normal.
+	MaxDuration time.Duration `mapstructure:"max_duration"`
 }
 
 // LimitsConfig bounds what is held in memory. What falls beyond a limit is forwarded, not analysed, and counted.
@@ -57,7 +59,7 @@ type LimitsConfig struct {
 	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 40 bytes each
 	SpansPerTrace     int `mapstructure:"spans_per_trace"`     // spans of one trace
 	Nodes             int `mapstructure:"nodes"`               // services, databases, topics, external parties
-	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 4 kB each
+	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 5 kB each
 	OperationsPerNode int `mapstructure:"operations_per_node"` // those beyond count as one
 	Instances         int `mapstructure:"instances"`           // replicas times versions of all nodes
 	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
@@ -80,6 +82,7 @@ func createDefaultConfig() component.Config {
 			UpdateInterval: 30 * time.Second,
 			ResolveAfter:   30 * time.Second,
 			ReopenWithin:   15 * time.Minute,
+			MaxDuration:    time.Hour,
 		},
 		Limits: LimitsConfig{
 			Spans:             500_000,
@@ -116,6 +119,7 @@ func (c *Config) Validate() error {
 		between("incident::update_interval", c.Incident.UpdateInterval, time.Second, 24*time.Hour),
 		between("incident::resolve_after", c.Incident.ResolveAfter, time.Second, 24*time.Hour),
 		between("incident::reopen_within", c.Incident.ReopenWithin, 0, 7*24*time.Hour),
+		between("incident::max_duration", c.Incident.MaxDuration, 5*time.Minute, 7*24*time.Hour),
 		positive("limits::spans", c.Limits.Spans),
 		positive("limits::spans_per_trace", c.Limits.SpansPerTrace),
 		positive("limits::nodes", c.Limits.Nodes),
@@ -180,6 +184,7 @@ func (c *Config) settings() engine.Settings {
 			Margin:       rootMargin,
 			ResolveAfter: c.Incident.ResolveAfter.Nanoseconds(),
 			ReopenWithin: c.Incident.ReopenWithin.Nanoseconds(),
+			MaxDuration:  c.Incident.MaxDuration.Nanoseconds(),
 		},
 	}
 }

@@ -33,6 +33,10 @@ func eventOf(in *incident.Incident) emit.Event {
 		ev.Name, ev.Severity, ev.Time = eventResolved, plog.SeverityNumberInfo, in.Resolved
 		ev.Body = fmt.Sprintf("The incident with root cause %s is resolved: all has been well for a while, %s after its onset.",
 			in.Verdict.Root, time.Duration(in.Resolved-in.Onset).Round(time.Second))
+		if in.Stale {
+			ev.Body = fmt.Sprintf("The incident with root cause %s is stale: it has lasted for %s, and what it is about is taken for normal from now on.",
+				in.Verdict.Root, time.Duration(in.Resolved-in.Onset).Round(time.Second))
+		}
 	}
 	ev.Attributes = func(m pcommon.Map) { describe(m, in) }
 	return ev

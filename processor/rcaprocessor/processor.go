@@ -38,6 +38,7 @@ type rcaEngine struct {
 	core    *engine.Engine
 	pending []incident.Incident
 	heard   time.Time // when data came last
+	ready   bool      // it was said that enough was seen
 
 	state *stateStore // nil when nothing is kept over a restart
 
@@ -79,7 +80,7 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 // reset gives up what was learned.
 func (e *rcaEngine) reset() {
 	e.core = engine.New(e.cfg.settings(), e.keep)
-	e.pending = nil
+	e.pending, e.ready = nil, false
 }
 
 // Start takes up the state of an earlier run, and begins to deliver event records and to watch for data that stops.
@@ -228,8 +229,12 @@ func (e *rcaEngine) markLogs(ld plog.Logs) (marks []logMark) {
 	return marks
 }
 
-// deliver hands on what has changed in incidents. The lock must be held.
+// deliver hands on what has changed in incidents, and says when there can be the first. The lock must be held.
 func (e *rcaEngine) deliver() {
+	if !e.ready && e.core.Ready() {
+		e.ready = true
+		e.logger.Info("Enough was seen for verdicts", zap.Duration("warm_up", e.cfg.WarmUp))
+	}
 	for i := range e.pending {
 		in := &e.pending[i]
 		e.logger.Info("Incident "+in.State.String(), zap.String("id", in.ID), zap.String("root_cause", in.Verdict.Root),

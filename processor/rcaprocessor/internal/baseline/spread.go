@@ -3,7 +3,10 @@
 
 package baseline
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // Spread is the sums of one cell that tell a shift of all durations from trouble with some of them.
 type Spread struct {
@@ -53,35 +56,35 @@ func (s *Series) Spread(from, to int64) (slow, deviation float64) {
 	return float64(slows) / float64(n), math.Sqrt(max(0, v)) * math.Ln2
 }
 
-// Rate returns the calls a second that are normal; 0 while nothing is known.
+// Rate returns the calls a second that are normal: of the recent cells that count as normal where these are some, else
+// of the middle one of the minutes before; 0 while nothing is known.
 func (s *Series) Rate() float64 {
-	if n := min(s.pasts, history); n > 0 {
-		c := s.Normal()
-		return float64(c.N) / (float64(n) * float64(CellWidth/second))
+	if n := bits.OnesCount16(s.good); n >= someCells {
+		var calls uint32
+		for i := range s.recent {
+			if s.good>>i&1 != 0 {
+				calls += s.recent[i].N
+			}
+		}
+		return float64(calls) / (float64(n) * float64(CellWidth/second))
 	}
-	return 0
+	var minutes []weighed
+	for i := range s.past {
+		if n := s.past[i].N; n > 0 {
+			minutes = append(minutes, weighed{float64(n), 1})
+		}
+	}
+	return median(minutes) / float64(perMinute*CellWidth/second)
 }
 
-// Drift tells growth from a step: the share, 0..1, of the growth of the typical duration until to that came before
-// onset, oldest normal cells first; 0 when it grew by less than half, or too few cells lie before.
-func (s *Series) Drift(onset, to int64) float64 {
-	means := make([]float64, 0, history+Recent)
-	n := min(s.pasts, history)
-	for i := range n {
-		means = append(means, s.past[(s.pasts-n+i)%history].mean())
-	}
-	c := s.Window(onset, to)
-	if len(means) < 4*ends || c.N == 0 {
-		return 0
-	}
-	oldest := median(means[:ends])
-	before := median(means[len(means)-ends:]) - oldest
-	grown := c.mean() - oldest
-	if grown < math.Log(1.5) {
-		return 0
-	}
-	return min(1, max(0, before/grown))
-}
+// someCells are enough to tell a rate.
+const someCells = 3
 
-// ends is the number of cells that speak for an end of the past.
-const ends = 4
+// grown is the growth over its minutes beyond which a trend is a drift.
+const grown = 1.5
+
+// Drift says that the typical duration has been growing since long before onset, rather than in a step.
+func (s *Series) Drift(onset, to int64) bool {
+	t := s.Trend(onset-hour*perMinute*CellWidth, to)
+	return t.Gradual && math.Pow(1+t.Growth, float64(t.Minutes)) >= grown
+}

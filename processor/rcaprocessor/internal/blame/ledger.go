@@ -69,8 +69,9 @@ func NewLedger(seconds, limit int) *Ledger {
 const second = int64(1e9)
 
 // Record counts a hurt unit of work at time at.
-func (l *Ledger) Record(at int64, r Row, c Count) {
-	k := at / second
+func (l *Ledger) Record(at int64, r Row, c Count) { l.add(at/second, r, c) }
+
+func (l *Ledger) add(k int64, r Row, c Count) {
 	s := &l.seconds[k%int64(len(l.seconds))]
 	if s.second != k {
 		if k < s.second {
@@ -84,7 +85,7 @@ func (l *Ledger) Record(at int64, r Row, c Count) {
 	}
 	old, ok := s.rows[r]
 	if !ok && len(s.rows) >= l.limit {
-		l.Overflow++
+		l.Overflow += c.Units
 		return
 	}
 	old.Add(c)

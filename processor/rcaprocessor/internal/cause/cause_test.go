@@ -71,7 +71,7 @@ var cases = []struct {
 	{"all runs take longer, and some get no further", 30, CodeSlow, slow(func(s *Signs) { s.Saturation, s.Latency, s.OwnSpread = 0.3, 0.7, 0.4 })},
 	{"a guard turns requests away", 17, Overload, Signs{Node: srv, Shed: 0.9, Errors: 0.1}},
 	{"a cache lets more through to the database", 18, Overload, Signs{Node: db, Latency: 1, PerRun: 6, Rate: 6, Entry: 1, OwnZ: 20}},
-	{"it slows down little by little", 19, DriftLeak, slow(func(s *Signs) { s.Drift = 0.6 })},
+	{"it slows down little by little", 19, DriftLeak, slow(func(s *Signs) { s.Drift = true })},
 	{"a consumer is slow", 20, ConsumerSlow, slow(func(s *Signs) { s.FromTopic = 1 })},
 	{"a process stands still now and then", 21, Pause, slow(func(s *Signs) { s.OpsOff, s.OwnSlow, s.OwnSpread, s.Burst = 3, 0.25, 2, 3 })},
 	{"a process gets little time", 22, CPUThrottle, slow(func(s *Signs) { s.OpsOff, s.GapZ, s.GapNow, s.InFlight = 3, 50, 450*ms, 0.2 })},

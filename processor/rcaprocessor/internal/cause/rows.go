@@ -61,8 +61,8 @@ var codebook = []row{
 		of(func(s *Signs) float64 { return s.Shed }, "were turned away by its own guard")},
 	{Overload, database, mechanism, func(s *Signs) float64 { return ramp(s.PerRun, surged, many) * share(s.waits()) },
 		func(s *Signs) string { return times(s.PerRun, "calls to it per run of its callers") }},
-	{DriftLeak, emitter, mechanism, func(s *Signs) float64 { return when(s.ownSlow(), ramp(s.Drift, 0.15, 0.4)) * share(s.waits()) },
-		func(s *Signs) string { return percent(s.Drift) + " of the growth came before anybody was hurt" }},
+	{DriftLeak, emitter, mechanism, func(s *Signs) float64 { return when(s.ownSlow(), flag(s.Drift)) * share(s.waits()) },
+		text("it has been growing since long before anybody was hurt")},
 	{ConsumerSlow, emitter, mechanism - 0.05, func(s *Signs) float64 { return share(s.FromTopic) * share(s.waits()) },
 		func(s *Signs) string { return "records wait for it; " + own(s) }},
 	{Pause, emitter, mechanism - 0.1, pause, func(s *Signs) string {

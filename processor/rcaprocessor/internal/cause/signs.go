@@ -35,7 +35,7 @@ type Signs struct {
 	Ops, OpsOff       int     // operations seen in the window; those among them whose own time deviates
 	Burst             float64 // variance of hurt calls a second over that of chance: 1 is spread evenly
 	Calm              float64 // share of the seconds with calls in which none was hurt, 0..1
-	Drift             float64 // share of the growth of own time that came before anybody was hurt, 0..1
+	Drift             bool    // own time has been growing since long before anybody was hurt
 	InFlight          float64 // requests that one replica works on at a time (Little 1961); 0 where it emits no spans
 	Recovered         bool    // own time strayed at first and is normal in the last 20 s, in which units of work were still hurt
 

@@ -22,9 +22,10 @@ const (
 // Test is the hypothesis of a Gate: the share of bad units of work is P0 when healthy, P1 when not.
 type Test struct{ P0, P1 float64 }
 
-// ErrorTest returns the test for failures, given their normal share.
+// ErrorTest returns the test for failures, given their normal share. Where nine in ten fail normally there is nothing
+// left to test for: both hypotheses are one, and no failure speaks for either.
 func ErrorTest(normal float64) Test {
-	p0 := min(max(normal, 0.005), 0.5)
+	p0 := min(max(normal, 0.005), 0.9)
 	return Test{p0, min(max(4*p0, p0+0.05), 0.9)}
 }
 

@@ -27,6 +27,9 @@ const (
 	ledgerSeconds = 180
 	// ledgerRows is the most kinds of hurt units of work told apart in a second.
 	ledgerRows = 512
+	// taintCells is how far back it is known which cells were under suspicion, 85 minutes: longer than an incident
+	// lasts by default. Before that, all were.
+	taintCells = 512
 )
 
 // Settings of an Engine. Durations in nanoseconds; all must be positive.
@@ -87,13 +90,13 @@ type Engine struct {
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
-	touched   []graph.OpID    // entry operations with units of work in the current second, or a gate not at rest
-	orphans   baseline.Series // traces; bad are those with spans whose parent is missing
-	lapsing   []graph.OpID    // operations that broke with a habit in the current second, or a gate not at rest
-	taints    [64]int64       // cells under suspicion, by number modulo len; 0 for none
-	began     int64           // when the first span ended
-	now       int64           // end of the second being analysed
-	units     int64           // units of work so far
+	touched   []graph.OpID      // entry operations with units of work in the current second, or a gate not at rest
+	orphans   baseline.Series   // traces; bad are those with spans whose parent is missing
+	lapsing   []graph.OpID      // operations that broke with a habit in the current second, or a gate not at rest
+	taints    [taintCells]int64 // cells under suspicion, by number modulo len; 0 for none
+	began     int64             // when the first span ended
+	now       int64             // end of the second being analysed
+	units     int64             // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
 	parts     map[graph.NodeID]part

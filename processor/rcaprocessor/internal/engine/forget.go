@@ -59,11 +59,11 @@ func (e *Engine) rewind() {
 	e.now, e.evictedAt, e.lastBad = 0, head, 0
 	e.touched, e.lapsing = e.touched[:0], e.lapsing[:0]
 	clear(e.taints[:])
-	e.orphans.Rewind()
+	e.orphans.Rewind(head)
 	for i := range e.ops {
 		st := &e.ops[i]
-		st.total.Rewind()
-		st.own.Rewind()
+		st.total.Rewind(head)
+		st.own.Rewind(head)
 		st.entry, st.habits = entryStats{}, habits{}
 	}
 	clear(e.instances)

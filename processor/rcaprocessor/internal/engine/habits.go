@@ -190,3 +190,19 @@ func (e *Engine) lapsed(op graph.OpID, onset, end int64) incident.Verdict {
 	}
 	return v
 }
+
+// merge adds up the counts; of callees left out those that the operation of h knows.
+func (h *habits) merge(other *habits, st, from *opStats, t *graph.Translation) {
+	h.runs, h.broken = h.runs+other.runs, h.broken+other.broken
+	h.allRuns, h.allBroken = h.allRuns+other.allRuns, h.allBroken+other.allBroken
+	for i := range from.awaits {
+		for k := range st.awaits {
+			if n := t.Nodes[from.awaits[i].node]; n != 0 && st.awaits[k].node == n {
+				h.left[k] += other.left[i]
+			}
+		}
+	}
+	h.gate.Merge(&other.gate)
+	h.listed = h.listed || other.listed
+	h.frozen = h.frozen || other.frozen
+}

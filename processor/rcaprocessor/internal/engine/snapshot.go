@@ -91,9 +91,7 @@ func (e *Engine) snapshotCore(c *snapshot.Codec) {
 	if c.Reading() && max(e.now, e.began, e.evictedAt, e.lastBad) > furthest {
 		c.Fail("its times lie ahead of its clock")
 	}
-	for i := range e.taints {
-		c.Time(&e.taints[i])
-	}
+	e.snapshotTaints(c)
 	e.orphans.Snapshot(c)
 	e.keeper.Snapshot(c)
 	e.graph.Snapshot(c)
@@ -109,6 +107,30 @@ func snapshotClock(c *snapshot.Codec, k *watermark.Clock) {
 	}
 	if c.Reading() && !k.SetWords(all) {
 		c.Fail("the clock is impossible")
+	}
+}
+
+// snapshotTaints passes the cells under suspicion that are remembered.
+func (e *Engine) snapshotTaints(c *snapshot.Codec) {
+	held := 0
+	for _, cell := range e.taints {
+		if cell != 0 {
+			held++
+		}
+	}
+	held = c.Count(held, taintCells, "cells under suspicion")
+	for i := 0; held > 0 && c.Err() == nil; held-- {
+		var cell int64
+		if !c.Reading() {
+			for e.taints[i] == 0 {
+				i++
+			}
+			cell = e.taints[i]
+			i++
+		}
+		if c.Time(&cell); c.Reading() {
+			e.taints[cell%taintCells] = cell
+		}
 	}
 }
 

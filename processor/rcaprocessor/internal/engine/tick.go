@@ -97,6 +97,9 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 	for i := range changed {
 		if in := &changed[i]; in.State == incident.Resolved {
 			e.rest(in)
+			if in.Stale {
+				e.accept()
+			}
 		}
 	}
 	if len(changed) > 0 {
@@ -154,9 +157,11 @@ func (e *Engine) rest(in *incident.Incident) {
 }
 
 // taint keeps a cell from counting as normal.
-func (e *Engine) taint(cell int64) { e.taints[cell%int64(len(e.taints))] = cell }
+func (e *Engine) taint(cell int64) { e.taints[cell%taintCells] = cell }
 
-func (e *Engine) tainted(cell int64) bool { return e.taints[cell%int64(len(e.taints))] == cell }
+func (e *Engine) tainted(cell int64) bool {
+	return e.taints[cell%taintCells] == cell || cell <= baseline.CellOf(e.now)-taintCells
+}
 
 func ratio(part, whole int64) float64 {
 	if whole == 0 {

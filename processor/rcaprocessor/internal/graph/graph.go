@@ -149,27 +149,40 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 		return OpID(i)
 	}
-	label := OtherOp
 	if g.nodes[node].ops >= g.limits.Ops {
 		g.Overflow.Ops++
-		key = mix(mix(mix(seedOther, uint64(node)), uint64(role)), uint64(peer))
-		if i, ok := g.byKey[key]; ok {
-			g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
-			return OpID(i)
-		}
-		if g.nodes[node].ops >= 2*g.limits.Ops { // roles times peers have a bound too
-			return 0
-		}
-	} else {
-		label = clone(name())
+		return g.otherOp(node, role, peer, at)
 	}
-	if full(len(g.ops), len(g.freeOps), g.limits.AllOps) {
-		if label != OtherOp {
-			g.Overflow.Ops++
-		}
+	id := g.newOp(key, Op{Node: node, Peer: peer, Role: role, LastSeen: at}, name)
+	if id == 0 {
+		g.Overflow.Ops++
+	}
+	return id
+}
+
+// otherOp returns the handle of OtherOp, 0 beyond all limits: roles times peers have a bound too.
+func (g *Graph) otherOp(node NodeID, role call.Role, peer NodeID, at int64) OpID {
+	key := otherKey(node, role, peer)
+	if i, ok := g.byKey[key]; ok {
+		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
+		return OpID(i)
+	}
+	if g.nodes[node].ops >= 2*g.limits.Ops {
 		return 0
 	}
-	g.nodes[node].ops++
+	return g.newOp(key, Op{Node: node, Peer: peer, Role: role, LastSeen: at}, func() string { return OtherOp })
+}
+
+func otherKey(node NodeID, role call.Role, peer NodeID) uint64 {
+	return mix(mix(mix(seedOther, uint64(node)), uint64(role)), uint64(peer))
+}
+
+func (g *Graph) newOp(key uint64, o Op, name func() string) OpID {
+	if full(len(g.ops), len(g.freeOps), g.limits.AllOps) {
+		return 0
+	}
+	o.Name, o.key = clone(name()), key
+	g.nodes[o.Node].ops++
 	var id OpID
 	if k := len(g.freeOps); k > 0 {
 		id, g.freeOps = g.freeOps[k-1], g.freeOps[:k-1]
@@ -177,7 +190,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 		id = OpID(len(g.ops))
 		g.ops = append(g.ops, Op{})
 	}
-	g.ops[id] = Op{Node: node, Peer: peer, Role: role, Name: label, LastSeen: at, key: key}
+	g.ops[id] = o
 	g.byKey[key] = uint32(id)
 	return id
 }

@@ -15,6 +15,7 @@ type Policy struct {
 	Margin       float64 // a root must lead by so much
 	ResolveAfter int64   // all must have been well for so long
 	ReopenWithin int64   // the same root again within so long is the same incident
+	MaxDuration  int64   // what has been open for so long is normal from then on; 0 for never
 }
 
 // Observation is what one second brought.
@@ -87,7 +88,11 @@ func (k *Keeper) over(in *Incident, o *Observation) bool {
 	bad, silent := o.Health(in)
 	in.LastBad = max(in.LastBad, bad) // a gate that has come to rest is not asked again
 	well := o.Now - max(in.LastBad, in.Detected)
-	return well >= k.Policy.ResolveAfter && !silent || well >= silence*k.Policy.ResolveAfter
+	if well >= k.Policy.ResolveAfter && !silent || well >= silence*k.Policy.ResolveAfter {
+		return true
+	}
+	in.Stale = k.Policy.MaxDuration > 0 && o.Now-in.Detected >= k.Policy.MaxDuration
+	return in.Stale
 }
 
 // Rewind tells the Keeper that the clock was wrong and has been set back to now.

@@ -65,6 +65,7 @@ type Incident struct {
 	Seen     int64   `json:"seen"`               // newest event time when it opened or changed last
 	Changed  int64   `json:"changed"`            // of the latest change of state or verdict
 	Resolved int64   `json:"resolved,omitempty"` // 0 while open
+	Stale    bool    `json:"stale,omitempty"`    // it was resolved because it lasted: what it was about is taken for normal
 	LastBad  int64   `json:"last_bad"`           // the latest second that spoke against normal
 	Verdict  Verdict `json:"verdict"`
 }
