@@ -6,6 +6,8 @@
 package blame
 
 import (
+	"slices"
+
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
@@ -20,11 +22,13 @@ const (
 	Unavailable
 	Throttled
 	Saturation
+	// Lag: records lay in a topic for longer than usual.
+	Lag
 	numReasons
 )
 
 func (r Reason) String() string {
-	return [...]string{"errors", "latency", "unavailable", "throttled", "saturation"}[r]
+	return [...]string{"errors", "latency", "unavailable", "throttled", "saturation", "lag"}[r]
 }
 
 // MaxPath is the most nodes of a path that are told apart.
@@ -42,6 +46,21 @@ func (p *Path) push(n graph.NodeID) {
 			p[i] = n
 			return
 		}
+	}
+}
+
+// Before returns the node on the path in front of n, 0 when there is none.
+func (p *Path) Before(n graph.NodeID) graph.NodeID {
+	if i := slices.Index(p[:], n); i > 0 {
+		return p[i-1]
+	}
+	return 0
+}
+
+// Cut ends the path in front of n.
+func (p *Path) Cut(n graph.NodeID) {
+	if i := slices.Index(p[:], n); i >= 0 {
+		clear(p[i:])
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 )
 
 const (
@@ -37,6 +38,7 @@ type Settings struct {
 	Spans      int   // skeletons held
 	TraceSpans int   // skeletons held of one trace
 	HurtTraces int   // ids of hurt traces remembered, for their logs and roots
+	Messages   int   // publishes remembered, and messages that wait to be counted
 	Graph      graph.Limits
 	Incident   incident.Policy
 }
@@ -52,6 +54,8 @@ type Counts struct {
 	Duplicates, Cycles    int64
 	LedgerFull            int64
 	HurtForgotten         int64
+	MessagesLost          int64 // beyond Messages
+	Lanes                 int64 // messages in partitions beyond the limit of a topic
 }
 
 // Add adds other's counts.
@@ -69,6 +73,8 @@ func (c *Counts) Add(other Counts) {
 	c.Cycles += other.Cycles
 	c.LedgerFull += other.LedgerFull
 	c.HurtForgotten += other.HurtForgotten
+	c.MessagesLost += other.MessagesLost
+	c.Lanes += other.Lanes
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -82,11 +88,13 @@ type Engine struct {
 	ledger *blame.Ledger
 	keeper incident.Keeper
 	hurt   hurtTraces
+	queue  *queue.Table
 
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
 	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
+	lagging   []graph.OpID // consumers' operations with records in the current second, or a gate not at rest
 	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
 	began     int64        // when the first span ended
 	now       int64        // end of the second being analysed
@@ -98,6 +106,9 @@ type Engine struct {
 
 	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
 
+	laneBytes int64 // held for topics and their readers
+
+	traces   uint32      // serial of the trace at hand
 	serial   uint32      // of the span whose callees are being counted
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
@@ -105,6 +116,7 @@ type Engine struct {
 	onChange func(incident.Incident)
 	visit    func(trace.ID, []trace.Span)
 	tick     func(int64)
+	take     func(int64, *queue.Record)
 }
 
 // source is who emitted the calls of a resource.
@@ -126,9 +138,10 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
 		keeper:   incident.Keeper{Policy: set.Incident},
 		hurt:     newHurtTraces(set.HurtTraces),
+		queue:    queue.NewTable(set.Messages, set.Lateness+set.Quiet),
 		onChange: onChange,
 	}
-	e.visit, e.tick = e.analyse, e.endSecond
+	e.visit, e.tick, e.take = e.analyse, e.endSecond, e.message
 	return e
 }
 
@@ -206,6 +219,9 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 	if !kept {
 		e.counts.TraceFull++
 	}
+	if c.Role == call.RoleProducer || c.Role == call.RoleConsumer {
+		e.learnMessages(c, op, at)
+	}
 	if e.clock.Mark()-e.now >= second {
 		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
 	}
@@ -258,6 +274,7 @@ func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
 func (e *Engine) Counts() Counts {
 	c := e.counts
 	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.MessagesLost = e.queue.Lost
 	return c
 }
 
@@ -274,7 +291,8 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	s.Nodes, s.Ops, s.Edges = e.graph.Size()
 	const graphBytes = 160
 	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
-		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes
+		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
+		e.queue.Bytes() + e.laneBytes
 	return s, e.graph.Overflow
 }
 

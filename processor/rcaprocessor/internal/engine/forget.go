@@ -22,10 +22,13 @@ func (e *Engine) evict(end int64) {
 		nodes++
 		delete(e.roles, n)
 		if int(n) < len(e.nodes) {
+			e.laneBytes -= e.nodes[n].topic.bytes()
 			e.nodes[n] = nodeStats{}
 		}
+		e.queue.Forget(n)
 	}, func(op graph.OpID) {
 		if int(op) < len(e.ops) {
+			e.laneBytes -= e.ops[op].reader.bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
@@ -34,6 +37,7 @@ func (e *Engine) evict(end int64) {
 		}
 	})
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
+	e.lagging = slices.DeleteFunc(e.lagging, func(op graph.OpID) bool { return e.ops[op].reader == nil })
 	for i := range e.sources { // of a batch that is still being read
 		e.sources[i].known = false
 	}
@@ -57,12 +61,14 @@ func (e *Engine) rewind() {
 	head := e.clock.Head()
 	e.now, e.evictedAt, e.lastBad = 0, head, 0
 	e.touched = e.touched[:0]
+	e.rewindLag()
 	clear(e.taints[:])
 	for i := range e.ops {
 		st := &e.ops[i]
 		st.total.Rewind()
 		st.own.Rewind()
 		st.entry = entryStats{}
+		st.rewindCalls()
 	}
 	clear(e.instances)
 	e.graph.Rewind(head)

@@ -70,6 +70,13 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		if e.ops[i].entry.listed {
 			e.touched = append(e.touched, graph.OpID(i))
 		}
+		if r := e.ops[i].reader; r != nil && r.listed {
+			e.lagging = append(e.lagging, graph.OpID(i))
+		}
+		e.laneBytes += e.ops[i].reader.bytes()
+	}
+	for i := range e.nodes {
+		e.laneBytes += e.nodes[i].topic.bytes()
 	}
 	e.publish(e.keeper.Open())
 	e.restoredAt = e.clock.Head()
@@ -142,6 +149,9 @@ func rows[H ~uint32](c *snapshot.Codec, limit, handles int, held func(H) bool, r
 	return lost
 }
 
+// publishBytes is the most that a publish takes.
+const publishBytes = 8 + 10 + 5 + 1
+
 // tail is the room for the ends of all lists.
 const tail = 8
 
@@ -158,6 +168,9 @@ func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
 		lost += int64(e.ledger.Rows())
 		blame.NewLedger(1, 1).Snapshot(c, h)
 	}
+	most := max(0, limit-c.Len()-tail) / publishBytes
+	lost += int64(max(0, e.queue.Len()-most))
+	e.queue.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
 	return lost
 }
 
@@ -171,6 +184,9 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 		}
 		snapshot.Uint(c, &a.n, math.MaxUint32)
 		snapshot.Uint(c, &a.calls, math.MaxUint32)
+		for k := range a.recent {
+			snapshot.Uint(c, &a.recent[k], math.MaxUint32)
+		}
 		if c.Reading() && !e.graph.HasNode(a.node) {
 			c.Fail("an operation awaits nobody")
 		}
@@ -178,6 +194,13 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	snapshot.Uint(c, &st.runs, math.MaxUint32)
 	snapshot.Uint(c, &st.answered, math.MaxUint32)
 	snapshot.Uint(c, &st.asked, math.MaxUint32)
+	c.Time(&st.called)
+	if optional(c, &st.reader) {
+		st.reader.snapshot(c)
+	}
+	if optional(c, &st.retries) {
+		st.retries.Snapshot(c)
+	}
 	en := &st.entry
 	used := *en != entryStats{}
 	if c.Bool(&used); !used {
@@ -191,7 +214,16 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	c.Bool(&en.listed)
 }
 
-// snapshot passes the seconds in which something happened.
+// optional passes whether something is held; where it is read, it is made.
+func optional[T any](c *snapshot.Codec, p **T) bool {
+	held := *p != nil
+	if c.Bool(&held); held && c.Reading() {
+		*p = new(T)
+	}
+	return held
+}
+
+// snapshot passes the seconds in which something happened, and what is known of a topic.
 func (s *nodeStats) snapshot(c *snapshot.Codec) {
 	held := 0
 	for i := range s.seconds {
@@ -215,6 +247,9 @@ func (s *nodeStats) snapshot(c *snapshot.Codec) {
 		if c.Reading() {
 			s.seconds[m.second%int64(len(s.seconds))] = m
 		}
+	}
+	if optional(c, &s.topic) {
+		s.topic.snapshot(c)
 	}
 }
 
@@ -244,6 +279,7 @@ func (e *Engine) resumed(by int64) {
 		e.ops[op].entry.errors.Reset()
 		e.ops[op].entry.slowness.Reset()
 	}
+	e.resetLag()
 	if in := e.keeper.Lapse(seen); in != nil {
 		e.publish(nil)
 		e.onChange(*in)

@@ -15,6 +15,7 @@ const minBad = 10
 // endSecond closes the second that ends at end: gates, then the incident, then what is remembered.
 func (e *Engine) endSecond(end int64) {
 	e.now = end
+	e.queue.Drain(end, e.take)
 	alarm := e.stepGates(end)
 	if alarm.level >= detect.Suspect || e.keeper.Open() != nil {
 		e.taint(baseline.CellOf(end - 1))
@@ -72,6 +73,7 @@ func (e *Engine) stepGates(end int64) alarm {
 		}
 	}
 	e.touched = rest
+	e.stepLag(&a, end, threshold)
 	e.lastBad = max(e.lastBad, a.lastBad) // a gate that has come to rest meanwhile is not asked
 	a.lastBad = e.lastBad
 	return a
@@ -100,6 +102,7 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 			e.ops[op].entry.errors.Reset()
 			e.ops[op].entry.slowness.Reset()
 		}
+		e.resetLag()
 	}
 	e.publish(e.keeper.Open())
 	e.onChange(*changed)

@@ -22,7 +22,7 @@ const maxRanked = 5
 
 // verdict ranks the candidates of the window [from, to).
 func (e *Engine) verdict(from, to int64) incident.Verdict {
-	rows := e.ledger.Window(from, to)
+	rows := e.attributeLag(e.ledger.Window(from, to), from, to)
 	start := max(from-beforeSeconds*second, e.began)
 	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
 	ranked := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
