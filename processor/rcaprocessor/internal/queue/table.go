@@ -75,6 +75,7 @@ type Table struct {
 	waiting [][]Record // by second modulo len
 	from    int64      // earliest second that has not been given out
 	held    int
+	begun   bool
 	limit   int
 	// Lost counts publishes that gave way before a consumer's span asked for them, and records for which there
 	// was no room to wait.
@@ -108,8 +109,7 @@ func (t *Table) Bytes() int64 {
 
 // Publish remembers that the record of a span was in topic node at time end.
 func (t *Table) Publish(span uint64, end int64, node graph.NodeID) {
-	if p := t.find(span); p != nil { // it came twice
-		p.end = min(p.end, end)
+	if p := t.find(span); p != nil && p.end == end { // it came twice
 		return
 	}
 	if t.seq+1 >= t.size && t.size < t.most {
@@ -194,23 +194,23 @@ func (t *Table) Wait(r *Record) {
 		return
 	}
 	k, n := r.End/second, int64(len(t.waiting))
-	if t.held == 0 && t.from == 0 {
-		t.from = k - n/2
+	if !t.begun {
+		t.begun, t.from = true, k-n/2
 	}
-	k = min(max(k, t.from), t.from+n-1)
-	t.waiting[k%n] = append(t.waiting[k%n], *r)
+	w := t.slot(min(max(k, t.from), t.from+n-1))
+	*w = append(*w, *r)
 	t.held++
 }
 
 // Drain gives out the records whose span ended before end, second by second and in the same order whatever the order
 // in which they came; what came twice is given out once. at is the start of the second.
 func (t *Table) Drain(end int64, visit func(at int64, r *Record)) {
-	for last := end / second; t.from < last; t.from++ {
+	for last := end / second; t.begun && t.from < last; t.from++ {
 		if t.held == 0 {
 			t.from = last
 			return
 		}
-		w := &t.waiting[t.from%int64(len(t.waiting))]
+		w := t.slot(t.from)
 		slices.SortFunc(*w, compare)
 		for i := range *w {
 			if r := &(*w)[i]; i == 0 || compare((*w)[i-1], *r) != 0 {
@@ -220,6 +220,12 @@ func (t *Table) Drain(end int64, visit func(at int64, r *Record)) {
 		t.held -= len(*w)
 		*w = (*w)[:0]
 	}
+}
+
+// slot returns where the records of a second wait.
+func (t *Table) slot(k int64) *[]Record {
+	n := int64(len(t.waiting))
+	return &t.waiting[(k%n+n)%n]
 }
 
 func compare(a, b Record) int {
@@ -232,5 +238,5 @@ func (t *Table) Clear() {
 	for i := range t.waiting {
 		t.waiting[i] = t.waiting[i][:0]
 	}
-	t.published, t.heads, t.seq, t.size, t.from, t.held = nil, nil, 0, 0, 0, 0
+	t.published, t.heads, t.seq, t.size, t.held, t.begun = nil, nil, 0, 0, 0, false
 }
