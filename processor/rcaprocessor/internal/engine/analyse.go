@@ -26,7 +26,7 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 			e.counts.Duplicates++
 			continue
 		}
-		e.observe(spans, nodes, int32(i), at)
+		e.observe(id, spans, nodes, int32(i), at)
 	}
 	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
 	for i := range spans {
@@ -43,7 +43,7 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 }
 
 // observe feeds the statistics of one span.
-func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int64) {
+func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i int32, at int64) {
 	s, n := &spans[i], &nodes[i]
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
@@ -69,6 +69,9 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
 		}
+		if s.Role() == call.RoleConsumer {
+			e.observeReceipt(id, s, st, o, at)
+		}
 		if p := n.Parent; p >= 0 && !spans[p].Role().Outgoing() {
 			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
 		}
@@ -86,6 +89,9 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Span, st *opStats, o *graph.Op, at int64, hurt bool) {
 	st.asked++
 	e.observeTry(st, s, n.Parent, at)
+	if s.Role() == call.RoleProducer && o.Peer != 0 && !s.Outcome().Bad() {
+		e.observePublish(o.Peer, s.ID, at)
+	}
 	callee := o.Peer
 	if n.Server >= 0 {
 		st.answered++

@@ -17,11 +17,14 @@ type try struct {
 	bad    bool
 }
 
+// startPrecision: a skeleton may begin up to so many nanoseconds early.
+const startPrecision = 1 << 12
+
 // observeTry tells first attempts from repeated ones.
 func (e *Engine) observeTry(st *opStats, s *trace.Span, parent int32, at int64) {
 	last := st.try
-	st.try = try{trace: e.traces, parent: parent, end: s.End, bad: s.Outcome.Bad()}
-	repeats := s.Attempt > 0 || parent >= 0 && last.bad && last.trace == e.traces && last.parent == parent && s.Start >= last.end
+	st.try = try{trace: e.traces, parent: parent, end: s.End, bad: s.Outcome().Bad()}
+	repeats := s.Attempt() > 0 || parent >= 0 && last.bad && last.trace == e.traces && last.parent == parent && s.Start() > last.end-startPrecision
 	n := [3]uint32{1, 0}
 	if repeats {
 		n[1] = 1

@@ -38,7 +38,7 @@ type Settings struct {
 	Spans      int   // skeletons held
 	TraceSpans int   // skeletons held of one trace
 	HurtTraces int   // ids of hurt traces remembered, for their logs and roots
-	Messages   int   // publishes remembered, and messages that wait to be counted
+	Messages   int   // publishes, and as many receipts, remembered
 	Graph      graph.Limits
 	Incident   incident.Policy
 }
@@ -88,7 +88,9 @@ type Engine struct {
 	ledger *blame.Ledger
 	keeper incident.Keeper
 	hurt   hurtTraces
-	queue  *queue.Table
+
+	sent     *queue.Table // by producers' spans
+	receipts *queue.Table // by consumers' spans, until their trace is looked at
 
 	ops       []opStats
 	instances []instanceStats
@@ -116,7 +118,6 @@ type Engine struct {
 	onChange func(incident.Incident)
 	visit    func(trace.ID, []trace.Span)
 	tick     func(int64)
-	take     func(int64, *queue.Record)
 }
 
 // source is who emitted the calls of a resource.
@@ -138,10 +139,11 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
 		keeper:   incident.Keeper{Policy: set.Incident},
 		hurt:     newHurtTraces(set.HurtTraces),
-		queue:    queue.NewTable(set.Messages, set.Lateness+set.Quiet),
+		sent:     queue.NewTable(set.Messages),
+		receipts: queue.NewTable(set.Messages),
 		onChange: onChange,
 	}
-	e.visit, e.tick, e.take = e.analyse, e.endSecond, e.message
+	e.visit, e.tick = e.analyse, e.endSecond
 	return e
 }
 
@@ -220,7 +222,7 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 		e.counts.TraceFull++
 	}
 	if c.Role == call.RoleProducer || c.Role == call.RoleConsumer {
-		e.learnMessages(c, op, at)
+		e.learnMessage(c, op, at)
 	}
 	if e.clock.Mark()-e.now >= second {
 		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
@@ -274,7 +276,7 @@ func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
 func (e *Engine) Counts() Counts {
 	c := e.counts
 	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
-	c.MessagesLost = e.queue.Lost
+	c.MessagesLost = e.sent.Lost + e.receipts.Lost
 	return c
 }
 
@@ -292,7 +294,7 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	const graphBytes = 160
 	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
 		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
-		e.queue.Bytes() + e.laneBytes
+		e.sent.Bytes() + e.receipts.Bytes() + e.laneBytes
 	return s, e.graph.Overflow
 }
 

@@ -25,7 +25,7 @@ func (e *Engine) evict(end int64) {
 			e.laneBytes -= e.nodes[n].topic.bytes()
 			e.nodes[n] = nodeStats{}
 		}
-		e.queue.Forget(n)
+		e.sent.Forget(n)
 	}, func(op graph.OpID) {
 		if int(op) < len(e.ops) {
 			e.laneBytes -= e.ops[op].reader.bytes()

@@ -68,98 +68,81 @@ func (t *topicStats) bytes() int64 {
 	return int64(unsafe.Sizeof(*t)) + int64(cap(t.lanes))*int64(unsafe.Sizeof(topicLane{}))
 }
 
-// learnMessages remembers what a producer published, and has messages wait for the analysis.
-func (e *Engine) learnMessages(c *call.Call, op graph.OpID, at int64) {
-	r := queue.Record{
-		Span: c.SpanID, Start: at - c.Duration(), End: at, Trace: trace.ID(c.TraceID), Lane: queue.LaneOf(c.Partition),
-		Op: op, Weight: weight(c.Weight), Publish: c.Role == call.RoleProducer, First: true, Bad: c.Outcome.Bad(),
-	}
-	if r.Publish {
-		e.queue.Publish(c.SpanID, at, e.graph.OpAt(op).Peer)
-		e.queue.Wait(&r)
+// learnMessage remembers what a span tells of messages: which partition, and of a consumer who published.
+func (e *Engine) learnMessage(c *call.Call, op graph.OpID, at int64) {
+	lane := queue.LaneOf(c.Partition)
+	if c.Role == call.RoleProducer {
+		e.sent.Put(c.SpanID, uint64(at), e.graph.OpAt(op).Peer, lane)
 		return
 	}
 	if len(c.Links) == 0 {
-		r.Producer = c.ParentID
-		e.queue.Wait(&r)
+		e.receipts.Put(c.SpanID, c.ParentID, 0, lane)
 	}
-	for i := range c.Links { // a link to its own parent is one of them
-		r.Producer, r.First = c.Links[i].SpanID, i == 0
-		e.queue.Wait(&r)
+	for i := range c.Links { // a consumer that is its producer's child has no other, or the same
+		e.receipts.Put(c.SpanID, c.Links[i].SpanID, 0, lane)
 	}
 }
 
-// message takes a record that waited long enough into the statistics, and into the ledger when it lay too long.
-func (e *Engine) message(at int64, r *queue.Record) {
-	if !e.graph.HasOp(r.Op) {
-		return
-	}
-	o := e.graph.OpAt(r.Op)
-	if r.Publish {
-		if !r.Bad && o.Peer != 0 {
-			e.countPublished(o.Peer, at, r.Lane)
-		}
-		return
-	}
-	st := &e.ops[r.Op]
-	if st.reader == nil {
-		st.reader = new(readerStats)
-		e.laneBytes += st.reader.bytes()
-	}
+// observeReceipt feeds what is known of a reader and its partition. A record that lay too long goes into the ledger.
+func (e *Engine) observeReceipt(id trace.ID, s *trace.Span, st *opStats, o *graph.Op, at int64) {
 	rd := st.reader
+	if rd == nil {
+		rd = new(readerStats)
+		st.reader = rd
+		e.laneBytes += rd.bytes()
+	}
 	if !rd.listed {
 		rd.listed = true
-		e.lagging = append(e.lagging, r.Op)
+		e.lagging = append(e.lagging, graph.OpID(s.Op))
 	}
-	n := [3]uint32{}
-	l := e.readerLane(rd, r.Lane)
-	if r.First {
-		n[0] = 1
-		if l != nil {
-			l.units++
-		}
-		if r.Bad {
-			n[1] = 1
-			if l != nil {
-				l.bad++
-			}
-		}
+	n, lane := [3]uint32{1}, queue.Lane(0)
+	if s.Outcome().Bad() {
+		n[1] = 1
 	}
-	if end, topic, ok := e.queue.Find(r.Producer); ok {
-		if o.Peer != 0 {
-			topic = o.Peer
+	e.receipts.Ask(s.ID, func(receipt *queue.Entry) {
+		lane = receipt.Lane
+		sent := e.sent.Find(receipt.Value)
+		if sent == nil || sent.Node == 0 {
+			return
 		}
-		lag := max(0, r.Start-end)
-		late := lag > rd.threshold()
+		sent.Served()
+		lag := max(0, s.Start()-int64(sent.Value))
 		rd.lag.Observe(at, lag, false, e.tainted)
 		rd.units++
-		if late {
-			n[2] = 1
-			rd.late++
-			row := blame.Row{Entry: r.Op, Node: topic, Reason: blame.Lag, Path: blame.Path{o.Node, topic}}
-			e.ledger.Record(at, row, blame.Count{Units: 1, Weight: int64(r.Weight), Exemplar: r.Trace, Span: r.Span, First: r.Start})
-			if e.roles != nil {
-				e.hurt.add(r.Trace)
-			}
+		if !rd.overdue(lag) {
+			return
 		}
-	}
-	if l != nil {
+		n[2]++
+		rd.late++
+		topic := o.Peer
+		if topic == 0 {
+			topic = sent.Node
+		}
+		row := blame.Row{Entry: graph.OpID(s.Op), Node: topic, Reason: blame.Lag, Path: blame.Path{o.Node, topic}}
+		e.ledger.Record(at, row, blame.Count{Units: 1, Weight: int64(s.Weight()), Exemplar: id, Span: s.ID, First: s.Start()})
+		if e.roles != nil {
+			e.hurt.add(id)
+		}
+	})
+	if l := e.readerLane(rd, lane); l != nil {
+		l.units++
+		l.bad += int64(n[1])
 		l.counts.Add(at, n, e.tainted)
 	}
 }
 
-// threshold is the lag beyond which a record is late: 1.5 x p95, 2 x p50 or a second more than p50 of normal, whichever
-// is more. Clocks of producers and consumers that differ shift all of it alike.
-func (r *readerStats) threshold() int64 {
-	slow := r.lag.SlowThreshold()
-	if slow == math.MaxInt64 {
-		return slow
-	}
-	return max(slow, r.lag.Median()+leastLag)
+// overdue says that a lag is beyond 1.5 x p95, 2 x p50 and a second more than p50 of normal. Clocks of producers and
+// consumers that differ shift all of it alike.
+func (r *readerStats) overdue(lag int64) bool {
+	return lag > r.lag.SlowThreshold() && lag-leastLag > r.lag.Median()
 }
 
-// countPublished counts a record published to a topic.
-func (e *Engine) countPublished(topic graph.NodeID, at int64, lane queue.Lane) {
+// observePublish counts a record published to a topic by a span.
+func (e *Engine) observePublish(topic graph.NodeID, span uint64, at int64) {
+	lane := queue.Lane(0)
+	if p := e.sent.Find(span); p != nil {
+		lane = p.Lane
+	}
 	n := e.node(topic)
 	if n.topic == nil {
 		n.topic = new(topicStats)
@@ -252,7 +235,8 @@ func (e *Engine) resetLag() {
 
 // rewindLag voids what belongs to a time that turned out wrong.
 func (e *Engine) rewindLag() {
-	e.queue.Clear()
+	e.sent.Clear()
+	e.receipts.Clear()
 	e.lagging = e.lagging[:0]
 	for i := range e.nodes {
 		if t := e.nodes[i].topic; t != nil {

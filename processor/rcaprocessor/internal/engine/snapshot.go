@@ -14,6 +14,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
@@ -149,7 +150,7 @@ func rows[H ~uint32](c *snapshot.Codec, limit, handles int, held func(H) bool, r
 	return lost
 }
 
-// publishBytes is the most that a publish takes.
+// queue.PublishBytes is the most that a publish takes.
 const publishBytes = 8 + 10 + 5 + 1
 
 // tail is the room for the ends of all lists.
@@ -168,9 +169,9 @@ func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
 		lost += int64(e.ledger.Rows())
 		blame.NewLedger(1, 1).Snapshot(c, h)
 	}
-	most := max(0, limit-c.Len()-tail) / publishBytes
-	lost += int64(max(0, e.queue.Len()-most))
-	e.queue.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
+	most := max(0, limit-c.Len()-tail) / queue.PublishBytes
+	lost += int64(max(0, e.sent.Len()-most))
+	e.sent.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
 	return lost
 }
 

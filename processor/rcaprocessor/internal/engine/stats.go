@@ -38,7 +38,7 @@ type opStats struct {
 type await struct {
 	node     graph.NodeID
 	n, calls uint32
-	mark     uint32 // serial of the span that counted last
+	mark     uint32                  // serial of the span that counted last
 	recent   [baseline.Recent]uint32 // calls per cell, healthy or not
 }
 

@@ -15,7 +15,6 @@ const minBad = 10
 // endSecond closes the second that ends at end: gates, then the incident, then what is remembered.
 func (e *Engine) endSecond(end int64) {
 	e.now = end
-	e.queue.Drain(end, e.take)
 	alarm := e.stepGates(end)
 	if alarm.level >= detect.Suspect || e.keeper.Open() != nil {
 		e.taint(baseline.CellOf(end - 1))

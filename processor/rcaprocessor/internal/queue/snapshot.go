@@ -10,38 +10,39 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
-// Len returns the number of publishes held.
-func (t *Table) Len() int { return int(min(t.seq, t.size)) }
+// PublishBytes is the most that a publish takes in a state.
+const PublishBytes = 8 + 10 + 10 + 5 + 1
 
 // Snapshot writes the newest publishes to c, at most limit, the oldest of them first; or reads them into t, which must
-// be new. Records that wait are no part of it. known says that a topic is one.
+// be new. known says that a topic is one.
 func (t *Table) Snapshot(c *snapshot.Codec, limit int, known func(graph.NodeID) bool) {
 	n := c.Count(min(t.Len(), limit), int(t.most), "publishes")
 	first := t.seq - uint64(n)
 	last := int64(0)
 	for i := 1; i <= n && c.Err() == nil; i++ {
-		var p publish
+		var p Entry
 		if !c.Reading() {
 			p = *t.at(first + uint64(i))
 		}
-		found := p.back&asked != 0
-		c.Key(&p.span)
-		p.end -= last
-		c.Int(&p.end)
-		p.end += last
-		last = p.end
-		snapshot.Uint(c, &p.node, math.MaxUint32)
-		c.Bool(&found)
+		served := p.back&asked != 0
+		c.Key(&p.Span)
+		end := int64(p.Value) - last
+		c.Int(&end)
+		end += last
+		last = end
+		snapshot.Uint(c, &p.Lane, math.MaxUint64)
+		snapshot.Uint(c, &p.Node, math.MaxUint32)
+		c.Bool(&served)
 		if !c.Reading() {
 			continue
 		}
-		if p.node != 0 && !known(p.node) || p.end < 0 || p.end > snapshot.MaxTime {
+		if p.Node != 0 && !known(p.Node) || end < 0 || end > snapshot.MaxTime {
 			c.Fail("a publish cannot be")
 			return
 		}
-		t.Publish(p.span, p.end, p.node)
-		if found {
-			t.at(t.seq).back |= asked
+		t.Put(p.Span, uint64(end), p.Node, p.Lane)
+		if served {
+			t.at(t.seq).Served()
 		}
 	}
 }

@@ -1,39 +1,18 @@
 // Copyright The Firebreak Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package queue joins what producers and consumers of messages tell: how long a record lay in its topic.
+// Package queue remembers what spans tell of messages until it is asked for: a publish until its consumers' spans
+// come, a receipt until its trace is looked at.
 package queue
 
 import (
-	"bytes"
-	"cmp"
-	"slices"
 	"unsafe"
 
-	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
-const (
-	second = int64(1e9)
-	// firstSize is how many publishes a table has room for at first; a power of two.
-	firstSize = 1 << 10
-)
-
-// Record is a message as its producer's or its consumer's span tells of it.
-type Record struct {
-	Span     uint64 // of the span that tells
-	Producer uint64 // a consumer's link: the span that published; 0 when it is not said
-	Start    int64  // unix nanoseconds
-	End      int64
-	Trace    trace.ID
-	Lane     Lane
-	Op       graph.OpID
-	Weight   uint32 // adjusted count in 1/16
-	Publish  bool   // told by the producer
-	First    bool   // of the records of a span: a consumer's span may take several at once
-	Bad      bool
-}
+// firstSize is how many entries a table has room for at first; a power of two.
+const firstSize = 1 << 10
 
 // Lane is a partition: its number plus one, or a hash with the highest bit set where it is no number; 0 when it is
 // not said.
@@ -63,71 +42,116 @@ func LaneOf(name string) Lane {
 // Number returns the partition's number; false when it has none, or is not known.
 func (l Lane) Number() (int, bool) { return int(l) - 1, l != 0 && l < unnumbered }
 
-// Table remembers the newest publishes, and has records wait until all that may come before them is here.
-// NewTable makes one.
-type Table struct {
-	published []publish
-	heads     []uint64 // position of the newest publish whose span hashes here; 0 for none
-	seq       uint64   // position of the newest; the first is 1
-	size      uint64   // of both; a power of two
-	most      uint64
-
-	waiting [][]Record // by second modulo len
-	from    int64      // earliest second that has not been given out
-	held    int
-	begun   bool
-	limit   int
-	// Lost counts publishes that gave way before a consumer's span asked for them, and records for which there
-	// was no room to wait.
-	Lost int64
-}
-
-// publish is a record in its topic. 24 bytes, and 8 for its place in the index.
-type publish struct {
-	span uint64
-	end  int64
-	node graph.NodeID
-	back uint32 // how far back the next older publish of the chain is, shifted by one bit: the lowest says that it was asked for
+// Entry is what a span told. 32 bytes, and 8 for its place in the index.
+type Entry struct {
+	Span  uint64
+	Value uint64 // of a publish when it ended, unix nanoseconds; of a receipt the span that published, 0 when not said
+	Lane  Lane
+	Node  graph.NodeID // the topic of a publish; 0 when it was forgotten
+	back  uint32       // how far back the next older entry of the chain is, shifted by one bit: the lowest says that it was asked for
 }
 
 const asked = 1
 
-// NewTable makes a table of at most limit publishes, rounded up to a power of two, and as many records waiting.
-// Records may lie ahead of what was given out by wait nanoseconds.
-func NewTable(limit int, wait int64) *Table {
+// Table holds the newest entries, and finds those of one span. Nothing expires: the newest overwrite the oldest.
+// NewTable makes one.
+type Table struct {
+	entries []Entry
+	heads   []uint64 // position of the newest entry whose span hashes here; 0 for none
+	seq     uint64   // position of the newest; the first is 1
+	size    uint64   // of both; a power of two
+	most    uint64
+	// Lost counts entries that gave way before they were asked for.
+	Lost int64
+}
+
+// NewTable makes a table of limit entries, rounded up to a power of two and at least 1,024. Memory is taken as it fills.
+func NewTable(limit int) *Table {
 	most := uint64(firstSize)
 	for most < uint64(limit) {
 		most *= 2
 	}
-	return &Table{most: most, limit: limit, waiting: make([][]Record, wait/second+8)}
+	return &Table{most: most}
 }
+
+// Len returns the number of entries held.
+func (t *Table) Len() int { return int(min(t.seq, t.size)) }
 
 // Bytes returns about how much memory the table holds.
-func (t *Table) Bytes() int64 {
-	return int64(t.size)*int64(unsafe.Sizeof(publish{})+8) + int64(t.held)*int64(unsafe.Sizeof(Record{}))
-}
+func (t *Table) Bytes() int64 { return int64(t.size) * int64(unsafe.Sizeof(Entry{})+8) }
 
-// Publish remembers that the record of a span was in topic node at time end.
-func (t *Table) Publish(span uint64, end int64, node graph.NodeID) {
-	if p := t.find(span); p != nil && p.end == end { // it came twice
-		return
+// Put remembers what a span tells. What is there already in span and value came twice, and is left alone.
+func (t *Table) Put(span, value uint64, node graph.NodeID, lane Lane) {
+	for p, seq := t.follow(t.first(span), span); p != nil; p, seq = t.follow(t.before(seq, p), span) {
+		if p.Value == value {
+			return
+		}
 	}
 	if t.seq+1 >= t.size && t.size < t.most {
 		t.grow()
 	}
 	t.seq++
 	p := t.at(t.seq)
-	if p.span != 0 && p.back&asked == 0 {
+	if p.Span != 0 && p.back&asked == 0 {
 		t.Lost++
 	}
-	*p = publish{span: span, end: end, node: node}
+	*p = Entry{Span: span, Value: value, Node: node, Lane: lane}
 	t.link(t.seq)
 }
 
-// link puts the publish at position seq at the head of its chain.
+// Find returns the newest entry of a span, nil when there is none; it is valid until the next Put.
+func (t *Table) Find(span uint64) *Entry {
+	p, _ := t.follow(t.first(span), span)
+	return p
+}
+
+// Ask yields every entry of a span, and notes that they have served. It returns whether there was one.
+func (t *Table) Ask(span uint64, yield func(*Entry)) bool {
+	p, seq := t.follow(t.first(span), span)
+	found := p != nil
+	for p != nil {
+		p.back |= asked
+		yield(p)
+		p, seq = t.follow(t.before(seq, p), span)
+	}
+	return found
+}
+
+// Served notes that an entry was of use.
+func (p *Entry) Served() { p.back |= asked }
+
+// first returns the position of the head of a span's chain.
+func (t *Table) first(span uint64) uint64 {
+	if t.size == 0 {
+		return 0
+	}
+	return t.heads[t.hash(span)]
+}
+
+// follow goes down a chain from position seq to an entry of the span.
+func (t *Table) follow(seq, span uint64) (*Entry, uint64) {
+	for seq != 0 && t.seq-seq < t.size {
+		p := t.at(seq)
+		if p.Span == span {
+			return p, seq
+		}
+		seq = t.before(seq, p)
+	}
+	return nil, 0
+}
+
+func (t *Table) before(seq uint64, p *Entry) uint64 {
+	back := uint64(p.back >> 1)
+	if back == 0 || back >= seq {
+		return 0
+	}
+	return seq - back
+}
+
+// link puts the entry at position seq at the head of its chain.
 func (t *Table) link(seq uint64) {
 	p := t.at(seq)
-	head := &t.heads[t.hash(p.span)]
+	head := &t.heads[t.hash(p.Span)]
 	back := seq - *head
 	if *head == 0 || back >= t.size {
 		back = 0
@@ -139,104 +163,25 @@ func (t *Table) link(seq uint64) {
 // grow makes room for twice as many; before the table is full for the first time, positions are places.
 func (t *Table) grow() {
 	t.size = max(2*t.size, firstSize)
-	t.published = append(make([]publish, 0, t.size), t.published...)[:t.size]
+	t.entries = append(make([]Entry, 0, t.size), t.entries...)[:t.size]
 	t.heads = make([]uint64, t.size)
 	for seq := uint64(1); seq <= t.seq; seq++ {
 		t.link(seq)
 	}
 }
 
-func (t *Table) at(seq uint64) *publish { return &t.published[seq&(t.size-1)] }
+func (t *Table) at(seq uint64) *Entry { return &t.entries[seq&(t.size-1)] }
 
 func (t *Table) hash(span uint64) uint64 { return span * 0x9e3779b97f4a7c15 >> 32 & (t.size - 1) }
 
-func (t *Table) find(span uint64) *publish {
-	if t.size == 0 {
-		return nil
-	}
-	for seq := t.heads[t.hash(span)]; seq != 0 && t.seq-seq < t.size; {
-		p := t.at(seq)
-		if p.span == span {
-			return p
-		}
-		back := uint64(p.back >> 1)
-		if back == 0 || back >= seq {
-			return nil
-		}
-		seq -= back
-	}
-	return nil
-}
-
-// Find returns when the publish of a span ended, and its topic.
-func (t *Table) Find(span uint64) (end int64, node graph.NodeID, ok bool) {
-	p := t.find(span)
-	if p == nil || p.node == 0 {
-		return 0, 0, false
-	}
-	p.back |= asked
-	return p.end, p.node, true
-}
-
 // Forget has the publishes to a topic found no more.
 func (t *Table) Forget(node graph.NodeID) {
-	for i := range t.published {
-		if p := &t.published[i]; p.node == node {
-			p.node, p.back = 0, p.back|asked
+	for i := range t.entries {
+		if p := &t.entries[i]; p.Node == node {
+			p.Node, p.back = 0, p.back|asked
 		}
 	}
-}
-
-// Wait has a record wait for the second in which its span ended to be over.
-func (t *Table) Wait(r *Record) {
-	if t.held >= t.limit {
-		t.Lost++
-		return
-	}
-	k, n := r.End/second, int64(len(t.waiting))
-	if !t.begun {
-		t.begun, t.from = true, k-n/2
-	}
-	w := t.slot(min(max(k, t.from), t.from+n-1))
-	*w = append(*w, *r)
-	t.held++
-}
-
-// Drain gives out the records whose span ended before end, second by second and in the same order whatever the order
-// in which they came; what came twice is given out once. at is the start of the second.
-func (t *Table) Drain(end int64, visit func(at int64, r *Record)) {
-	for last := end / second; t.begun && t.from < last; t.from++ {
-		if t.held == 0 {
-			t.from = last
-			return
-		}
-		w := t.slot(t.from)
-		slices.SortFunc(*w, compare)
-		for i := range *w {
-			if r := &(*w)[i]; i == 0 || compare((*w)[i-1], *r) != 0 {
-				visit(t.from*second, r)
-			}
-		}
-		t.held -= len(*w)
-		*w = (*w)[:0]
-	}
-}
-
-// slot returns where the records of a second wait.
-func (t *Table) slot(k int64) *[]Record {
-	n := int64(len(t.waiting))
-	return &t.waiting[(k%n+n)%n]
-}
-
-func compare(a, b Record) int {
-	return cmp.Or(cmp.Compare(a.Span, b.Span), bytes.Compare(a.Trace[:], b.Trace[:]), cmp.Compare(a.Producer, b.Producer),
-		cmp.Compare(a.Op, b.Op), cmp.Compare(a.Start, b.Start))
 }
 
 // Clear forgets everything but the count of what was lost.
-func (t *Table) Clear() {
-	for i := range t.waiting {
-		t.waiting[i] = t.waiting[i][:0]
-	}
-	t.published, t.heads, t.seq, t.size, t.held, t.begun = nil, nil, 0, 0, 0, false
-}
+func (t *Table) Clear() { *t = Table{most: t.most, Lost: t.Lost} }
