@@ -63,7 +63,7 @@ type LimitsConfig struct {
 	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
 	Edges             int `mapstructure:"edges"`               // call relations
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
-	Messages          int `mapstructure:"messages"`            // publishes remembered for their consumers, 32 bytes each
+	Messages          int `mapstructure:"messages"`            // messages published, and received, remembered; 40 bytes each
 	StateBytes        int `mapstructure:"state_bytes"`         // of the state in the storage extension
 }
 
