@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 )
@@ -121,7 +122,11 @@ func TestLag(t *testing.T) {
 				return nil
 			}
 			r.taken.Outcome, r.taken.Reason = call.Fail, call.ReasonError
-			return nil
+			late := again(r.taken, 1<<20+uint64(stuck), 10*ms) // it is read twice, and late
+			r.delay(5 * second)
+			late.Start, late.End = late.Start+5*second, late.End+5*second
+			late.Outcome, late.Reason = call.OK, call.ReasonNone
+			return []span{late}
 		}},
 	}
 	for _, tt := range tests {
@@ -180,6 +185,8 @@ func TestShareOfPartitions(t *testing.T) {
 	topic := p.named("kafka/placed")
 	lane, hot := p.hotPartition(topic, lagFrom, lagFrom+30*second)
 	assert.True(t, hot)
+	assert.Equal(t, lagVerdict{topic, blame.Lag, lagPartition}, p.lagOwner(topic, 0, nil, lagFrom, lagFrom+30*second))
+	assert.Equal(t, lagVerdict{topic, blame.Lag, lagBroker}, p.lagOwner(topic, 0, nil, lagFrom-30*second, lagFrom-10*second))
 	assert.Equal(t, queue.LaneOf("3"), lane)
 	_, hot = p.hotPartition(topic, lagFrom-30*second, lagFrom-10*second)
 	assert.False(t, hot)

@@ -150,9 +150,6 @@ func rows[H ~uint32](c *snapshot.Codec, limit, handles int, held func(H) bool, r
 	return lost
 }
 
-// queue.PublishBytes is the most that a publish takes.
-const publishBytes = 8 + 10 + 5 + 1
-
 // tail is the room for the ends of all lists.
 const tail = 8
 
