@@ -114,7 +114,7 @@ type lane struct {
 	number int
 	line   []message
 	head   int
-	busy   bool
+	busy   int // records that are being taken
 }
 
 type message struct {

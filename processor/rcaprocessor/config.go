@@ -65,6 +65,7 @@ type LimitsConfig struct {
 	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
 	Edges             int `mapstructure:"edges"`               // call relations
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
+	Messages          int `mapstructure:"messages"`            // messages published, and received, remembered; 40 bytes each
 	StateBytes        int `mapstructure:"state_bytes"`         // of the state in the storage extension
 }
 
@@ -94,6 +95,7 @@ func createDefaultConfig() component.Config {
 			InstancesPerNode:  1_000,
 			Edges:             20_000,
 			HurtTraces:        65_536,
+			Messages:          65_536,
 			StateBytes:        32 << 20,
 		},
 		EventQueueSize:  256,
@@ -129,6 +131,7 @@ func (c *Config) Validate() error {
 		positive("limits::instances_per_node", c.Limits.InstancesPerNode),
 		positive("limits::edges", c.Limits.Edges),
 		positive("limits::hurt_traces", c.Limits.HurtTraces),
+		positive("limits::messages", c.Limits.Messages),
 		atLeast("limits::state_bytes", c.Limits.StateBytes, minStateBytes),
 		positive("event_queue_size", c.EventQueueSize),
 		between("storage_interval", c.StorageInterval, 10*time.Second, 24*time.Hour),
@@ -173,6 +176,7 @@ func (c *Config) settings() engine.Settings {
 		Spans:      c.Limits.Spans,
 		TraceSpans: c.Limits.SpansPerTrace,
 		HurtTraces: c.Limits.HurtTraces,
+		Messages:   c.Limits.Messages,
 		Graph: graph.Limits{
 			Nodes: c.Limits.Nodes, Ops: c.Limits.OperationsPerNode, AllOps: c.Limits.Operations,
 			Instances: c.Limits.InstancesPerNode, AllInstances: c.Limits.Instances, Edges: c.Limits.Edges,

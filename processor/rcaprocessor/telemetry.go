@@ -214,6 +214,8 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "edges", s.beyond.Edges)
 	t.each(o, keyLimit, "verdict_rows", s.counts.LedgerFull)
 	t.each(o, keyLimit, "hurt_traces", s.counts.HurtForgotten)
+	t.each(o, keyLimit, "messages", s.counts.MessagesLost)
+	t.each(o, keyLimit, "partitions", s.counts.Lanes)
 	t.mu.Lock()
 	cut := t.cut
 	t.mu.Unlock()

@@ -25,8 +25,8 @@ func (r *ranking) attribute() {
 				insert(r.refused, row.Waits, row.Node)
 			}
 		case DNS:
-			insert(unknown, row.Path.before(row.Node), row.Node)
-			insert(seekers, row.Node, row.Path.before(row.Node))
+			insert(unknown, row.Path.Before(row.Node), row.Node)
+			insert(seekers, row.Node, row.Path.Before(row.Node))
 		default:
 		}
 	}
@@ -76,7 +76,7 @@ func (r *ranking) passOn() {
 // so on down the line. Who refuses one caller has cause to; who refuses all is at fault. Who finds no name at all
 // has no resolver.
 func (r *ranking) blamed(row Row) (n graph.NodeID, waiting bool) {
-	if caller := row.Path.before(row.Node); row.Reason == DNS && r.blind[caller] {
+	if caller := row.Path.Before(row.Node); row.Reason == DNS && r.blind[caller] {
 		return caller, false
 	}
 	switch {

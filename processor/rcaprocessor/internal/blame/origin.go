@@ -6,6 +6,8 @@
 package blame
 
 import (
+	"slices"
+
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
@@ -27,12 +29,13 @@ const (
 	Shed           // it refused work to protect itself: a breaker, a full queue
 	FanOut         // it asked for far more than usual
 	Vanished       // it no longer does what it always did, and nothing fails
+	Lag            // records lay in a topic for longer than usual
 	NumReasons     = iota
 )
 
 func (r Reason) String() string {
 	return [...]string{
-		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out", "vanished",
+		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out", "vanished", "lag",
 	}[r]
 }
 
@@ -54,14 +57,19 @@ func (p *Path) push(n graph.NodeID) {
 	}
 }
 
-// before returns the node ahead of n, 0 when there is none.
-func (p *Path) before(n graph.NodeID) graph.NodeID {
-	for i := len(p) - 1; i > 0; i-- {
-		if p[i] == n {
-			return p[i-1]
-		}
+// Before returns the node on the path in front of n, 0 when there is none.
+func (p *Path) Before(n graph.NodeID) graph.NodeID {
+	if i := slices.Index(p[:], n); i > 0 {
+		return p[i-1]
 	}
 	return 0
+}
+
+// Cut ends the path in front of n.
+func (p *Path) Cut(n graph.NodeID) {
+	if i := slices.Index(p[:], n); i >= 0 {
+		clear(p[i:])
+	}
 }
 
 // Origin is where the trouble of one unit of work began.

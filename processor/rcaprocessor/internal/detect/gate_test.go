@@ -257,3 +257,18 @@ func TestGateProperties(t *testing.T) {
 		}
 	})
 }
+
+// A burst of late records within much that is on time opens nothing; most of them being late does.
+func TestLagTest(t *testing.T) {
+	var burst, queue Gate
+	threshold := Threshold(20)
+	for s := range int64(20) {
+		assert.NotEqual(t, Open, burst.Step((s+1)*second, 4, 1, LagTest(0), threshold, 10))
+		queue.Step((s+1)*second, 4, 3, LagTest(0), threshold, 10)
+	}
+	assert.Equal(t, Open, queue.Step(21*second, 4, 3, LagTest(0), threshold, 10))
+	assert.True(t, queue.Failing())
+	assert.False(t, burst.Failing())
+	queue.Reset()
+	assert.False(t, queue.Failing())
+}

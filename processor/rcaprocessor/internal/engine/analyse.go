@@ -20,12 +20,13 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 	}
 	at -= at % second
 	nodes := e.walker.Walk(spans)
+	e.traces++
 	for i := range spans {
 		if nodes[i].Duplicate {
 			e.counts.Duplicates++
 			continue
 		}
-		e.observe(spans, nodes, int32(i), at)
+		e.observe(id, spans, nodes, int32(i), at)
 	}
 	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
 	orphans := false
@@ -45,7 +46,7 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 }
 
 // observe feeds the statistics of one span.
-func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int64) {
+func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i int32, at int64) {
 	s, n := &spans[i], &nodes[i]
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
@@ -72,21 +73,29 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
 		}
+		if s.Role() == call.RoleConsumer {
+			e.observeReceipt(id, s, st, o, at)
+		}
 		if p := n.Parent; p >= 0 && !spans[p].Role().Outgoing() {
 			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
 		}
 	}
-	if !e.tainted(baseline.CellOf(at)) && !st.habits.frozen {
+	healthy := !e.tainted(baseline.CellOf(at)) && !st.habits.frozen
+	if healthy {
 		st.runs++
 		if st.runs > awaitCap {
 			st.halve()
 		}
-		e.learnAwaits(st, spans, nodes, i)
 	}
+	e.learnAwaits(st, spans, nodes, i, at, healthy)
 }
 
 func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Span, st *opStats, o *graph.Op, at int64, hurt bool) {
 	st.asked++
+	e.observeTry(st, s, n.Parent, at)
+	if s.Role() == call.RoleProducer && o.Peer != 0 && !s.Outcome().Bad() {
+		e.observePublish(o.Peer, s.ID, at)
+	}
 	callee := o.Peer
 	if n.Server >= 0 {
 		st.answered++
@@ -132,32 +141,6 @@ func (st *opStats) halve() {
 		st.awaits[i].n /= 2
 		st.awaits[i].calls /= 2
 	}
-}
-
-// learnAwaits counts the callees of span i.
-func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32) {
-	e.serial++
-	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
-		least := &st.awaits[0]
-		for k := range st.awaits {
-			a := &st.awaits[k]
-			if a.node == n {
-				if a.mark != e.serial {
-					a.mark = e.serial
-					a.n++
-				}
-				a.calls++
-				return true
-			}
-			if a.n < least.n {
-				least = a
-			}
-		}
-		if least.n == 0 || least.n*16 < st.runs {
-			*least = await{node: n, n: 1, calls: 1, mark: e.serial}
-		}
-		return true
-	})
 }
 
 // eachCallee yields whom span i calls, directly or from internal spans below it.

@@ -17,6 +17,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 )
 
 const (
@@ -41,6 +42,7 @@ type Settings struct {
 	Spans      int   // skeletons held
 	TraceSpans int   // skeletons held of one trace
 	HurtTraces int   // ids of hurt traces remembered, for their logs and roots
+	Messages   int   // publishes, and as many receipts, remembered
 	Graph      graph.Limits
 	Incident   incident.Policy
 }
@@ -56,6 +58,8 @@ type Counts struct {
 	Duplicates, Cycles    int64
 	LedgerFull            int64
 	HurtForgotten         int64
+	MessagesLost          int64 // beyond Messages
+	Lanes                 int64 // messages in partitions beyond the limit of a topic
 }
 
 // Add adds other's counts.
@@ -73,6 +77,8 @@ func (c *Counts) Add(other Counts) {
 	c.Cycles += other.Cycles
 	c.LedgerFull += other.LedgerFull
 	c.HurtForgotten += other.HurtForgotten
+	c.MessagesLost += other.MessagesLost
+	c.Lanes += other.Lanes
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -87,10 +93,14 @@ type Engine struct {
 	keeper incident.Keeper
 	hurt   hurtTraces
 
+	sent     *queue.Table // by producers' spans
+	receipts *queue.Table // by consumers' spans, until their trace is looked at
+
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
 	touched   []graph.OpID      // entry operations with units of work in the current second, or a gate not at rest
+	lagging   []graph.OpID      // consumers' operations with records in the current second, or a gate not at rest
 	orphans   baseline.Series   // traces; bad are those with spans whose parent is missing
 	lapsing   []graph.OpID      // operations that broke with a habit in the current second, or a gate not at rest
 	taints    [taintCells]int64 // cells under suspicion, by number modulo len; 0 for none
@@ -104,6 +114,9 @@ type Engine struct {
 
 	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
 
+	laneBytes int64 // held for topics and their readers
+
+	traces   uint32      // serial of the trace at hand
 	serial   uint32      // of the span whose callees are being counted
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
@@ -132,6 +145,8 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
 		keeper:   incident.Keeper{Policy: set.Incident},
 		hurt:     newHurtTraces(set.HurtTraces),
+		sent:     queue.NewTable(set.Messages),
+		receipts: queue.NewTable(set.Messages),
 		onChange: onChange,
 	}
 	e.visit, e.tick = e.analyse, e.endSecond
@@ -212,6 +227,9 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 	if !kept {
 		e.counts.TraceFull++
 	}
+	if c.Role == call.RoleProducer || c.Role == call.RoleConsumer {
+		e.learnMessage(c, op, at)
+	}
 	if e.clock.Mark()-e.now >= second {
 		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
 	}
@@ -264,6 +282,7 @@ func (e *Engine) Open() []*incident.Incident { return e.keeper.Open() }
 func (e *Engine) Counts() Counts {
 	c := e.counts
 	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.MessagesLost = e.sent.Lost + e.receipts.Lost
 	return c
 }
 
@@ -280,7 +299,8 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	s.Nodes, s.Ops, s.Edges = e.graph.Size()
 	const graphBytes = 160
 	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
-		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes
+		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
+		e.sent.Bytes() + e.receipts.Bytes() + e.laneBytes
 	return s, e.graph.Overflow
 }
 

@@ -22,10 +22,13 @@ func (e *Engine) evict(end int64) {
 		nodes++
 		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
+			e.laneBytes -= e.nodes[n].topic.bytes()
 			e.nodes[n] = nodeStats{}
 		}
+		e.sent.Forget(n)
 	}, func(op graph.OpID) {
 		if int(op) < len(e.ops) {
+			e.laneBytes -= e.ops[op].reader.bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
@@ -35,6 +38,7 @@ func (e *Engine) evict(end int64) {
 	})
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
 	e.lapsing = slices.DeleteFunc(e.lapsing, func(op graph.OpID) bool { return !e.ops[op].habits.listed })
+	e.lagging = slices.DeleteFunc(e.lagging, func(op graph.OpID) bool { return e.ops[op].reader == nil })
 	for i := range e.sources { // of a batch that is still being read
 		e.sources[i].known = false
 	}
@@ -58,6 +62,7 @@ func (e *Engine) rewind() {
 	head := e.clock.Head()
 	e.now, e.evictedAt, e.lastBad = 0, head, 0
 	e.touched, e.lapsing = e.touched[:0], e.lapsing[:0]
+	e.rewindLag()
 	clear(e.taints[:])
 	e.orphans.Rewind(head)
 	for i := range e.ops {
@@ -65,6 +70,7 @@ func (e *Engine) rewind() {
 		st.total.Rewind(head)
 		st.own.Rewind(head)
 		st.entry, st.habits = entryStats{}, habits{}
+		st.rewindCalls()
 	}
 	clear(e.instances)
 	e.graph.Rewind(head)

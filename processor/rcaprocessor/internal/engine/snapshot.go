@@ -14,6 +14,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
@@ -73,6 +74,13 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		if e.ops[i].habits.listed {
 			e.lapsing = append(e.lapsing, graph.OpID(i))
 		}
+		if r := e.ops[i].reader; r != nil && r.listed {
+			e.lagging = append(e.lagging, graph.OpID(i))
+		}
+		e.laneBytes += e.ops[i].reader.bytes()
+	}
+	for i := range e.nodes {
+		e.laneBytes += e.nodes[i].topic.bytes()
 	}
 	e.publish(e.keeper.Open())
 	e.restoredAt = e.clock.Head()
@@ -184,6 +192,9 @@ func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
 		lost += int64(e.ledger.Rows())
 		blame.NewLedger(1, 1).Snapshot(c, h)
 	}
+	most := max(0, limit-c.Len()-tail) / queue.PublishBytes
+	lost += int64(max(0, e.sent.Len()-most))
+	e.sent.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
 	return lost
 }
 
@@ -197,6 +208,9 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 		}
 		snapshot.Uint(c, &a.n, math.MaxUint32)
 		snapshot.Uint(c, &a.calls, math.MaxUint32)
+		for k := range a.recent {
+			snapshot.Uint(c, &a.recent[k], math.MaxUint32)
+		}
 		if c.Reading() && !e.graph.HasNode(a.node) {
 			c.Fail("an operation awaits nobody")
 		}
@@ -205,6 +219,13 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	snapshot.Uint(c, &st.answered, math.MaxUint32)
 	snapshot.Uint(c, &st.asked, math.MaxUint32)
 	st.habits.snapshot(c)
+	c.Time(&st.called)
+	if optional(c, &st.reader) {
+		st.reader.snapshot(c)
+	}
+	if optional(c, &st.retries) {
+		st.retries.Snapshot(c)
+	}
 	en := &st.entry
 	used := *en != entryStats{}
 	if c.Bool(&used); !used {
@@ -234,7 +255,16 @@ func (h *habits) snapshot(c *snapshot.Codec) {
 	c.Bool(&h.frozen)
 }
 
-// snapshot passes the seconds in which something happened.
+// optional passes whether something is held; where it is read, it is made.
+func optional[T any](c *snapshot.Codec, p **T) bool {
+	held := *p != nil
+	if c.Bool(&held); held && c.Reading() {
+		*p = new(T)
+	}
+	return held
+}
+
+// snapshot passes the seconds in which something happened, and what is known of a topic.
 func (s *nodeStats) snapshot(c *snapshot.Codec) {
 	held := 0
 	for i := range s.seconds {
@@ -258,6 +288,9 @@ func (s *nodeStats) snapshot(c *snapshot.Codec) {
 		if c.Reading() {
 			s.seconds[m.second%int64(len(s.seconds))] = m
 		}
+	}
+	if optional(c, &s.topic) {
+		s.topic.snapshot(c)
 	}
 }
 
@@ -286,6 +319,9 @@ func (e *Engine) resumed(by int64) {
 	for _, op := range e.touched {
 		e.ops[op].entry.errors.Reset()
 		e.ops[op].entry.slowness.Reset()
+	}
+	for _, op := range e.lagging {
+		e.ops[op].reader.reset()
 	}
 	for _, in := range e.keeper.Lapse(seen) {
 		e.publish(nil)

@@ -72,14 +72,20 @@ func TestStateIsWhole(t *testing.T) {
 	assert.Equal(t, p.instances, q.instances)
 	assert.Equal(t, p.ledger.Window(0, math.MaxInt64-second), q.ledger.Window(0, math.MaxInt64-second))
 	assert.ElementsMatch(t, p.touched, q.touched)
+	assert.ElementsMatch(t, p.lagging, q.lagging)
+	assert.Equal(t, p.sent, q.sent)
+	assert.Positive(t, q.sent.Len())
 	assert.Equal(t, []int64{p.began, p.now, p.units, p.evictedAt, p.lastBad, p.table.Told()},
 		[]int64{q.began, q.now, q.units, q.evictedAt, q.lastBad, q.table.Told()})
 	require.Len(t, q.ops, len(p.ops))
 	for i := range p.ops {
 		a, b := p.ops[i], q.ops[i]
-		for _, s := range []*opStats{&a, &b} { // what is cached, and the serial of the span that was counted last
+		for _, s := range []*opStats{&a, &b} { // what is cached, and what belongs to the trace at hand
 			s.total.SlowThreshold()
 			s.own.SlowThreshold()
+			if s.try = (try{}); s.reader != nil {
+				s.reader.overdue(0)
+			}
 			for k := range s.awaits {
 				s.awaits[k].mark = 0
 			}
@@ -95,10 +101,10 @@ func TestStateIsWhole(t *testing.T) {
 
 // Of every field of an engine it has been decided whether it outlives a restart.
 func TestEveryFieldIsDecided(t *testing.T) {
-	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad"}
-	derived := []string{"touched", "roles", "published", "restoredAt"}
+	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "sent"}
+	derived := []string{"touched", "roles", "published", "restoredAt", "lagging", "laneBytes"}
 	given := []string{"set", "onChange", "visit", "tick"}
-	passing := []string{"table", "walker", "walk", "hurt", "serial", "batch", "sources", "counts"}
+	passing := []string{"table", "walker", "walk", "hurt", "serial", "traces", "receipts", "batch", "sources", "counts"}
 	for f := range reflect.TypeFor[Engine]().Fields() {
 		assert.Contains(t, slices.Concat(saved, derived, given, passing), f.Name,
 			"write it in snapshot.go and raise snapshot.Version, or say here that it need not outlive a restart")

@@ -27,8 +27,12 @@ type opStats struct {
 	runs     uint32
 	answered uint32 // of outgoing calls
 	asked    uint32
+	called   int64 // number of the newest cell of what awaits counts
 	entry    entryStats
 	habits   habits
+	reader   *readerStats     // of a consumer's operation
+	retries  *baseline.Counts // attempts, and those of them that repeat a failed one, since there was one
+	try      try
 }
 
 // maxAwaits is how many callees of an operation are known.
@@ -38,7 +42,8 @@ const maxAwaits = 8
 type await struct {
 	node     graph.NodeID
 	n, calls uint32
-	mark     uint32 // serial of the span that counted last
+	mark     uint32                  // serial of the span that counted last
+	recent   [baseline.Recent]uint32 // calls per cell, healthy or not
 }
 
 // entryStats is what is kept of an operation at which units of work come in.
@@ -53,6 +58,7 @@ type entryStats struct {
 // nodeStats is the immediate past of a node, second by second: who moved first.
 type nodeStats struct {
 	seconds [64]moment
+	topic   *topicStats // of a topic
 }
 
 type moment struct {
@@ -91,15 +97,19 @@ func (s *instanceStats) window(from, to int64) (calls, bad int64) {
 	return calls, bad
 }
 
+func (e *Engine) node(n graph.NodeID) *nodeStats {
+	for int(n) >= len(e.nodes) {
+		e.nodes = append(e.nodes, nodeStats{})
+	}
+	return &e.nodes[n]
+}
+
 func (e *Engine) observeNode(n graph.NodeID, at int64, hurt bool) {
 	if n == 0 {
 		return
 	}
-	for int(n) >= len(e.nodes) {
-		e.nodes = append(e.nodes, nodeStats{})
-	}
 	k := at / second
-	m := &e.nodes[n].seconds[k%64]
+	m := &e.node(n).seconds[k%64]
 	if m.second > k {
 		return // a minute late
 	}

@@ -71,6 +71,7 @@ func (e *Engine) stepGates(end int64) alarm {
 	}
 	e.touched = rest
 	a.lapsed, a.lapse = e.stepHabits(end, threshold, e.tainted(baseline.CellOf(end-1)))
+	e.stepLag(&a, end, threshold)
 	return a
 }
 
@@ -121,6 +122,16 @@ func (e *Engine) felt(in *incident.Incident, yield func(*entryStats)) {
 	}
 }
 
+// feltLate calls yield for the readers at which an incident is felt and whose gates are not at rest.
+func (e *Engine) feltLate(in *incident.Incident, yield func(*readerStats)) {
+	only := len(e.keeper.Open()) == 1
+	for _, op := range e.lagging {
+		if only || slices.Contains(in.Verdict.Entries, e.OpName(op)) {
+			yield(e.ops[op].reader)
+		}
+	}
+}
+
 // health returns the latest second that spoke against normal where an incident is felt, and whether most of the
 // operations there have not been heard of since: silence is not health.
 func (e *Engine) health(in *incident.Incident) (lastBad int64, silent bool) {
@@ -134,6 +145,7 @@ func (e *Engine) health(in *incident.Incident) (lastBad int64, silent bool) {
 			missed += en.allUnits
 		}
 	})
+	e.feltLate(in, func(r *readerStats) { lastBad = max(lastBad, r.lastBad()) })
 	for _, op := range e.lapsing {
 		if slices.Contains(in.Verdict.Entries, e.OpName(op)) {
 			lastBad = max(lastBad, e.ops[op].habits.gate.LastBad())
@@ -145,14 +157,21 @@ func (e *Engine) health(in *incident.Incident) (lastBad int64, silent bool) {
 // rest closes the gates of an incident that is over, but where another one is felt.
 func (e *Engine) rest(in *incident.Incident) {
 	open := e.keeper.Open()
-	for _, op := range e.touched {
+	over := func(op graph.OpID) bool {
 		name := e.OpName(op)
-		if len(open) > 0 && !slices.Contains(in.Verdict.Entries, name) ||
-			slices.ContainsFunc(open, func(o *incident.Incident) bool { return slices.Contains(o.Verdict.Entries, name) }) {
-			continue
+		return len(open) == 0 || slices.Contains(in.Verdict.Entries, name) &&
+			!slices.ContainsFunc(open, func(o *incident.Incident) bool { return slices.Contains(o.Verdict.Entries, name) })
+	}
+	for _, op := range e.touched {
+		if over(op) {
+			e.ops[op].entry.errors.Reset()
+			e.ops[op].entry.slowness.Reset()
 		}
-		e.ops[op].entry.errors.Reset()
-		e.ops[op].entry.slowness.Reset()
+	}
+	for _, op := range e.lagging {
+		if over(op) {
+			e.ops[op].reader.reset()
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const maxRanked = 5
 // likeliest first. What follows from the roots that open incidents have is none.
 func (e *Engine) verdicts(from, end int64, open []string) []incident.Verdict {
 	from, to := e.window(from, end)
-	rows := e.ledger.Window(from, to)
+	rows := e.attributeLag(e.ledger.Window(from, to), from, to)
 	start := max(from-beforeSeconds*second, e.began)
 	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
 	w := e.world(from, to)

@@ -1,0 +1,132 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package queue
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
+)
+
+func TestLaneOf(t *testing.T) {
+	for name, want := range map[string]Lane{"": 0, "0": 1, "7": 8, "007": 8, "999999999": 1_000_000_000} {
+		assert.Equal(t, want, LaneOf(name), name)
+	}
+	for _, name := range []string{"a", "-1", "1234567890", "shardId-000000000003"} {
+		l := LaneOf(name)
+		_, numbered := l.Number()
+		assert.False(t, numbered, name)
+		assert.NotZero(t, l)
+	}
+	assert.NotEqual(t, LaneOf("a"), LaneOf("b"))
+	n, ok := LaneOf("3").Number()
+	assert.True(t, ok)
+	assert.Equal(t, 3, n)
+}
+
+// The table holds what a plain list of the newest entries would, whatever comes.
+func TestTableAgainstList(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table := NewTable(1)
+		var list []Entry
+		for range rapid.IntRange(0, 3000).Draw(t, "puts") {
+			span := rapid.Uint64Range(1, 1500).Draw(t, "span") << 20
+			value := rapid.Uint64Range(1, 3).Draw(t, "value")
+			there := false
+			for _, e := range list[max(0, len(list)-(firstSize-1)):] {
+				there = there || e.Span == span && e.Value == value
+			}
+			if table.Put(span, value, 1, 0); !there {
+				list = append(list, Entry{Span: span, Value: value})
+			}
+		}
+		held := list[max(0, len(list)-(firstSize-1)):]
+		span := rapid.Uint64Range(1, 1500).Draw(t, "asked for") << 20
+		var want, got []uint64
+		for i := len(held) - 1; i >= 0; i-- {
+			if held[i].Span == span {
+				want = append(want, held[i].Value)
+			}
+		}
+		found := table.Ask(span, func(e *Entry) { got = append(got, e.Value) })
+		assert.Equal(t, want, got)
+		assert.Equal(t, len(want) > 0, found)
+		if found {
+			assert.Equal(t, want[0], table.Find(span).Value)
+		} else {
+			assert.Nil(t, table.Find(span))
+		}
+	})
+}
+
+func TestTableGrowsToItsLimit(t *testing.T) {
+	table := NewTable(5000) // rounded up to 8192
+	assert.Zero(t, table.Bytes())
+	for i := range uint64(20_000) {
+		table.Put(i+1, i, 1, 0)
+		require.NotNil(t, table.Find(i+1))
+		if i >= 4000 {
+			require.NotNil(t, table.Find(i+1-4000))
+		}
+	}
+	assert.Equal(t, 8192, table.Len())
+	assert.Equal(t, int64(8192*40), table.Bytes())
+	assert.Equal(t, int64(20_000-8192), table.Lost)
+	assert.Nil(t, table.Find(20_000-8192))
+}
+
+func TestWhatServedIsNotLost(t *testing.T) {
+	table := NewTable(1)
+	for i := range uint64(5000) {
+		table.Put(i+1, i, 1, 0)
+		table.Ask(i+1, func(*Entry) {})
+	}
+	assert.Zero(t, table.Lost)
+	table.Clear()
+	assert.Zero(t, table.Len())
+	assert.Nil(t, table.Find(5000))
+}
+
+func TestForget(t *testing.T) {
+	table := NewTable(1)
+	table.Put(1, 10, 1, 0)
+	table.Put(2, 10, 2, 0)
+	table.Forget(1)
+	assert.Zero(t, table.Find(1).Node)
+	assert.Equal(t, graph.NodeID(2), table.Find(2).Node)
+}
+
+func TestSnapshot(t *testing.T) {
+	table := NewTable(1)
+	for i := range uint64(3000) {
+		table.Put(i+1, 1e18+i*7, graph.NodeID(i%3), LaneOf("4"))
+		if i%2 == 0 {
+			table.Find(i + 1).Served()
+		}
+	}
+	w := snapshot.NewWriter(0)
+	table.Snapshot(w, 500, nil)
+	require.NoError(t, w.Err())
+	assert.LessOrEqual(t, w.Len(), 500*PublishBytes)
+	known := func(n graph.NodeID) bool { return n < 3 }
+	again := NewTable(1)
+	r := snapshot.NewReader(w.Bytes())
+	again.Snapshot(r, 500, known)
+	require.NoError(t, r.Err())
+	assert.Equal(t, 500, again.Len())
+	for i := uint64(2500); i < 3000; i++ {
+		a, b := *table.Find(i + 1), *again.Find(i + 1)
+		assert.Equal(t, a.back&asked, b.back&asked)
+		a.back, b.back = 0, 0
+		assert.Equal(t, a, b)
+	}
+	r = snapshot.NewReader(w.Bytes())
+	NewTable(1).Snapshot(r, 500, func(graph.NodeID) bool { return false })
+	assert.ErrorIs(t, r.Err(), snapshot.ErrCorrupt)
+}
