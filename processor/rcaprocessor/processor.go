@@ -32,6 +32,7 @@ type rcaEngine struct {
 	telemetry *telemetry
 	emitter   *emit.Emitter
 	batches   sync.Pool    // *batch
+	lines     sync.Pool    // *[]line
 	sources   atomic.Int32 // traces pipelines that run
 
 	mu      sync.Mutex
@@ -57,6 +58,7 @@ type batch struct {
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
+	e.lines.New = func() any { return new([]line) }
 	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
@@ -178,10 +180,19 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 	e.telemetry.annotatedSpans(&annotated)
 }
 
-// processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
+// processLogs learns from records that name their span, and annotates those of hurt traces, and grave ones of nodes
+// that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		in, marks := e.markLogs(ld)
+		lines := e.lines.Get().(*[]line)
+		*lines = readLines(ld, (*lines)[:0])
+		var in *incident.Incident
+		var marks []logMark
+		e.guarded(func() {
+			learnLines(e.core, *lines)
+			in, marks = e.markLogs(ld)
+		})
+		e.lines.Put(lines)
 		if len(marks) == 0 {
 			return
 		}
@@ -202,10 +213,8 @@ type logMark struct {
 	role   engine.Role
 }
 
-// markLogs returns the open incident, nil when there is none, and the records that belong to it.
+// markLogs returns the open incident, nil when there is none, and the records that belong to it. The lock must be held.
 func (e *rcaEngine) markLogs(ld plog.Logs) (in *incident.Incident, marks []logMark) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if in = e.core.Published(); in == nil {
 		return nil, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/internal/watermark"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
@@ -52,6 +53,8 @@ type Counts struct {
 	Duplicates, Cycles    int64
 	LedgerFull            int64
 	HurtForgotten         int64
+	EvidenceFull          int64 // observations of series or features beyond the limits
+	LogsLost              int64 // log lines whose trace did not come in time, or came to rest before them
 }
 
 // Add adds other's counts.
@@ -69,6 +72,8 @@ func (c *Counts) Add(other Counts) {
 	c.Cycles += other.Cycles
 	c.LedgerFull += other.LedgerFull
 	c.HurtForgotten += other.HurtForgotten
+	c.EvidenceFull += other.EvidenceFull
+	c.LogsLost += other.LogsLost
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -82,6 +87,7 @@ type Engine struct {
 	ledger *blame.Ledger
 	keeper incident.Keeper
 	hurt   hurtTraces
+	study  study
 
 	ops       []opStats
 	instances []instanceStats
@@ -126,6 +132,7 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
 		keeper:   incident.Keeper{Policy: set.Incident},
 		hurt:     newHurtTraces(set.HurtTraces),
+		study:    study{store: contrast.New(), logs: newLogJoiner(joinLogs, 2*set.Lateness+set.Quiet+joinSlack)},
 		onChange: onChange,
 	}
 	e.visit, e.tick = e.analyse, e.endSecond
@@ -258,6 +265,7 @@ func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
 func (e *Engine) Counts() Counts {
 	c := e.counts
 	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.EvidenceFull, c.LogsLost = e.study.store.Dropped(), e.study.logs.dropped
 	return c
 }
 
@@ -274,7 +282,8 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	s.Nodes, s.Ops, s.Edges = e.graph.Size()
 	const graphBytes = 160
 	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
-		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes
+		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
+		e.study.store.Bytes() + e.study.logs.bytes()
 	return s, e.graph.Overflow
 }
 

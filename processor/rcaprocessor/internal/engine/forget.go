@@ -17,22 +17,29 @@ const leastIdle = 2 * ledgerSeconds * second
 // evict forgets what has been idle, and all that is kept under a handle that became free.
 func (e *Engine) evict(end int64) {
 	e.evictedAt = end
-	nodes := 0
+	e.suspect()
+	nodes, all := 0, 0
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++
+		all++
 		delete(e.roles, n)
 		if int(n) < len(e.nodes) {
 			e.nodes[n] = nodeStats{}
 		}
 	}, func(op graph.OpID) {
+		all++
 		if int(op) < len(e.ops) {
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
+		all++
 		if int(i) < len(e.instances) {
 			e.instances[i] = instanceStats{}
 		}
 	})
+	if all > 0 {
+		e.study.forget(e.graph)
+	}
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
 	for i := range e.sources { // of a batch that is still being read
 		e.sources[i].known = false
@@ -65,6 +72,8 @@ func (e *Engine) rewind() {
 		st.entry = entryStats{}
 	}
 	clear(e.instances)
+	e.study.store.Rewind(head)
+	e.study.logs.clear()
 	e.graph.Rewind(head)
 	e.keeper.Rewind(head)
 }

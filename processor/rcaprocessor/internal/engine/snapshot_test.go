@@ -95,7 +95,7 @@ func TestStateIsWhole(t *testing.T) {
 
 // Of every field of an engine it has been decided whether it outlives a restart.
 func TestEveryFieldIsDecided(t *testing.T) {
-	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad"}
+	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "study"}
 	derived := []string{"touched", "roles", "published", "restoredAt"}
 	given := []string{"set", "onChange", "visit", "tick"}
 	passing := []string{"table", "walker", "walk", "hurt", "serial", "batch", "sources", "counts"}
