@@ -351,7 +351,7 @@ func TestFeaturesAreBounded(t *testing.T) {
 
 func TestSeriesForgetsWhatIsOld(t *testing.T) {
 	var s tallies
-	observe := func(at int64) { c := event(at); s.observe(&c) }
+	observe := func(at int64) { s.observe(&tally{cellOf(at), 1}) }
 	for i := range int64(3 * ringCells) {
 		observe(start + i*cellWidth)
 	}

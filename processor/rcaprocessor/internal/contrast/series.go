@@ -60,9 +60,6 @@ func duration(at, ns int64) cell {
 	return cell{tally{cellOf(at), 1}, int64(l*logUnit + 0.5), int64(l*l*logUnit + 0.5)}
 }
 
-// event is the contribution of one occurrence.
-func event(at int64) tally { return tally{cellOf(at), 1} }
-
 // summed is what the sums of a cell can do.
 type summed[C any] interface {
 	*C

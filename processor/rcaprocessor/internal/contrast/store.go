@@ -112,9 +112,23 @@ func (s *Store) Bytes() int64 {
 	return s.cells + int64(cap(s.ops))*opBytes + int64(cap(s.nodes))*nodeBytes + int64(s.series)*replicaBytes
 }
 
-func (s *Store) tally(of *tallies, c tally) { s.cells += int64(of.observe(&c)) * tallyBytes }
+// tally and time add to a series: nearly always to its newest cell, without allocation.
+func (s *Store) tally(of *tallies, t uint32) {
+	if k := len(of.fine); k > 0 && of.fine[k-1].t == t {
+		of.fine[k-1].n++
+		return
+	}
+	s.cells += int64(of.observe(&tally{t, 1})) * tallyBytes
+}
 
-func (s *Store) time(of *durations, c cell) { s.cells += int64(of.observe(&c)) * cellBytes }
+func (s *Store) time(of *durations, c cell) {
+	if k := len(of.fine); k > 0 && of.fine[k-1].t == c.t {
+		of.fine[k-1].add(&c)
+		return
+	}
+	o := c
+	s.cells += int64(of.observe(&o)) * cellBytes
+}
 
 // room makes place for one more series.
 func (s *Store) room() bool {
@@ -203,7 +217,7 @@ func (s *Store) link(i int32) {
 func (s *Store) Run(at int64, op Op) {
 	s.serial++
 	if r := s.runs(op); r != nil {
-		s.tally(r, event(at))
+		s.tally(r, cellOf(at))
 	}
 }
 
@@ -221,7 +235,7 @@ func (s *Store) Has(at int64, op Op, f Feature) {
 		return
 	}
 	k.mark = s.serial
-	s.tally(&k.tallies, event(at))
+	s.tally(&k.tallies, cellOf(at))
 }
 
 func (s *Store) feature(op Op, f Feature) *feature {
@@ -243,7 +257,7 @@ func (s *Store) feature(op Op, f Feature) *feature {
 }
 
 // Unit counts a unit of work.
-func (s *Store) Unit(at int64) { s.tally(&s.units, event(at)) }
+func (s *Store) Unit(at int64) { s.tally(&s.units, cellOf(at)) }
 
 // Origin counts a unit of work whose failure began at node n.
 func (s *Store) Origin(at int64, n Node) { s.failure(at, &s.node(n).origins) }
@@ -258,7 +272,7 @@ func (s *Store) node(n Node) *nodeRow {
 
 func (s *Store) failure(at int64, of *tallies) {
 	if s.fresh(of) {
-		s.tally(of, event(at))
+		s.tally(of, cellOf(at))
 	}
 }
 
