@@ -133,7 +133,7 @@ func (p *plan) operations(facts Facts) {
 	slices.SortFunc(ops, func(a, b named) int {
 		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.name, b.name), cmp.Compare(a.op, b.op))
 	})
-	var normals []normal
+	normals := make([]normal, 0, len(ops))
 	for _, o := range ops {
 		row := &p.store.ops[o.op]
 		first := len(p.own)
@@ -187,6 +187,7 @@ func (sh *shape) count(w span) {
 
 func (p *plan) edges(facts Facts) {
 	var normals []normal
+	names := nodeNames{facts: facts}
 	for i := range p.store.edges {
 		e := &p.store.edges[i]
 		b := p.normalOf(&e.durations)
@@ -194,8 +195,7 @@ func (p *plan) edges(facts Facts) {
 		p.gaps = append(p.gaps, gapTime{Edge: e.Edge, durations: &e.durations, normal: b})
 	}
 	slices.SortFunc(p.gaps, func(a, b gapTime) int {
-		return cmp.Or(cmp.Compare(facts.NodeName(a.From), facts.NodeName(b.From)), cmp.Compare(facts.NodeName(a.To), facts.NodeName(b.To)),
-			cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+		return cmp.Or(names.compare(a.From, b.From), names.compare(a.To, b.To))
 	})
 	p.gapPeers = peersOf(normals)
 }
@@ -211,9 +211,26 @@ func (p *plan) failures(facts Facts) {
 		row := &p.store.nodes[i]
 		p.origins, p.contained = of(p.origins, Node(i), &row.origins), of(p.contained, Node(i), &row.contained)
 	}
-	byName := func(a, b failure) int {
-		return cmp.Or(cmp.Compare(facts.NodeName(a.node), facts.NodeName(b.node)), cmp.Compare(a.node, b.node))
-	}
+	names := nodeNames{facts: facts}
+	byName := func(a, b failure) int { return names.compare(a.node, b.node) }
 	slices.SortFunc(p.origins, byName)
 	slices.SortFunc(p.contained, byName)
+}
+
+// nodeNames asks for each name once: it may have to be made.
+type nodeNames struct {
+	facts Facts
+	of    []string
+}
+
+func (n *nodeNames) name(k Node) string {
+	n.of = reach(n.of, int(k))
+	if n.of[k] == "" {
+		n.of[k] = n.facts.NodeName(k)
+	}
+	return n.of[k]
+}
+
+func (n *nodeNames) compare(a, b Node) int {
+	return cmp.Or(cmp.Compare(n.name(a), n.name(b)), cmp.Compare(a, b))
 }
