@@ -129,14 +129,13 @@ func (s *series[C, P]) fold() (grown int) {
 	newest := s.newestMinute()
 	k := 0
 	for ; k < len(s.fine); k++ {
-		c := s.fine[k]
-		m := P(&c).head().t / minuteCells
+		h := P(&s.fine[k]).head()
+		m := h.t / minuteCells
 		if int64(m) > newest-fineMinutes {
 			break
 		}
-		if int64(m) > newest-ringMinutes {
-			P(&c).head().t = m
-			grown += insert[C, P](&s.coarse, &c)
+		if h.t = m; int64(m) > newest-ringMinutes { // it is deleted below
+			grown += insert[C, P](&s.coarse, &s.fine[k])
 		}
 	}
 	s.fine = slices.Delete(s.fine, 0, k)
@@ -234,18 +233,18 @@ func (s *series[C, P]) minutes(w span, not *suspicion, out []C) []C {
 		}
 	}
 	for i := range s.fine {
-		c := s.fine[i]
-		t := P(&c).head().t
+		c := &s.fine[i] // no copy: that would be an allocation
+		t := P(c).head().t
 		if t < w.from || t >= w.to || not.cell(t) {
 			continue
 		}
 		m := t / minuteCells
 		if k := len(out); k > 0 && P(&out[k-1]).head().t == m {
-			P(&out[k-1]).add(&c)
+			P(&out[k-1]).add(c)
 			continue
 		}
-		P(&c).head().t = m
-		out = append(out, c)
+		out = append(out, *c)
+		P(&out[len(out)-1]).head().t = m
 	}
 	return out
 }
