@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
+	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
@@ -62,6 +64,37 @@ func TestTheIncidentBeforeIsNotNormal(t *testing.T) {
 	require.NotEmpty(t, found)
 	assert.False(t, found[0].Service)
 	assert.Less(t, found[0].Evidence[0].Normal, 100.0)
+}
+
+func same[H any](h H) H { return h }
+
+func TestCallsMerge(t *testing.T) {
+	a := study{store: contrast.New(), calls: []calls{{}, {answered: true, callee: 2}}}
+	b := study{store: contrast.New(), calls: []calls{{}, {answered: true, callee: 3, busy: true}, {}, {answered: true, callee: 4}}}
+	a.merge(&b, same[graph.NodeID], same[graph.OpID], same[graph.InstanceID])
+	assert.Equal(t, []calls{{}, {answered: true, callee: 2, busy: true, several: true}, {}, {answered: true, callee: 4}}, a.calls)
+}
+
+// The engine knows of cells under suspicion for some minutes only; the evidence goes back for an hour.
+func TestSuspicionOutlivesTheTaints(t *testing.T) {
+	x := New(testSettings(), nil)
+	for at := dawn; at < dawn+11*minute; at += second {
+		x.study.store.Unit(at)
+		if at < dawn+4*minute || at >= dawn+10*minute {
+			x.study.store.Origin(at, 1)
+		}
+		if at < dawn+4*minute {
+			x.taint(baseline.CellOf(at))
+		}
+		if at%minute == 0 {
+			x.evict(at)
+			clear(x.taints[:])
+		}
+	}
+	x.graph.Node(1, call.NodeService, dawn+11*minute, func() string { return "a" })
+	found := x.study.store.Rank(dawn+10*minute, dawn+11*minute, facts{x}, contrast.Options{})
+	require.Len(t, found, 1)
+	assert.Zero(t, found[0].Evidence[0].Normal)
 }
 
 // Two engines that saw half of the traces each know together what one knows that saw all.
@@ -145,6 +178,21 @@ func TestEvidenceOfTheIdleIsForgotten(t *testing.T) {
 		return free
 	}())
 	assert.Equal(t, 2, x.study.store.Series(), "own time and features of the young")
+}
+
+// What was filed under a time that turned out wrong is void.
+func TestRewindVoidsEvidence(t *testing.T) {
+	x := New(testSettings(), nil)
+	s := newShop(2)
+	s.run(dawn, dawn+5*second, 5)
+	x.Learn(batchOf(s.sorted()), nil)
+	x.study.store.Origin(dawn, 1)
+	x.study.store.Origin(dawn+3600*second, 2)
+	x.LearnLog(trace.ID{1}, 1, 1, false)
+	held := x.study.store.Series()
+	x.rewind()
+	assert.Equal(t, held-1, x.study.store.Series())
+	assert.EqualValues(t, 1, x.Counts().LogsLost)
 }
 
 // BenchmarkSuspects is a ranking at a tick of an open gate: 500 operations on three replicas each, half of them calls.
