@@ -14,6 +14,9 @@ const (
 	ringMinutes = 60
 	ringCells   = ringMinutes * minuteCells
 	fineMinutes = 12
+	// wholeCells: in a window of fewer cells the one that it begins in counts, too. Half a minute, within which a verdict
+	// is due: what is normal in that cell weakens the evidence less than a few seconds less of the rest would.
+	wholeCells = 3
 	// quarantine: what ended less than this before the window is not taken for normal. Design 2.3.
 	quarantine = 3 * 60 * second
 

@@ -68,12 +68,12 @@ type Candidate struct {
 }
 
 // Rank compares [from, to) with the time before and returns the nodes that anything speaks against, the
-// likeliest first. Whole cells inside the window count. Normal is what ended a quarantine before it and was not
+// likeliest first. The cells that begin in the window count, and while these are few the one that it begins in. Normal is what ended a quarantine before it and was not
 // under suspicion; where there is no such time, what was; where there is nothing so old, all before the window.
 func (s *Store) Rank(from, to int64, facts Facts, opt Options) []Candidate {
 	r := ranking{store: s, facts: facts, scores: map[Node]*[Families]float64{}, evidence: map[Node][]Evidence{}}
 	r.window = span{cellOf(from + cellWidth - 1), cellOf(to + cellWidth - 1)}
-	if r.window.from >= r.window.to { // shorter than a cell: the cells that it touches
+	if r.window.from+wholeCells > r.window.to {
 		r.window = span{cellOf(from), cellOf(to + cellWidth - 1)}
 	}
 	r.plan = s.prepare(from, r.window.from, facts, opt.Reuse)

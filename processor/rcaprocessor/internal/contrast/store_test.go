@@ -209,6 +209,23 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+// A window that has just begun in the middle of a cell has all that was seen since, and not only what the cell at hand holds.
+func TestYoungWindow(t *testing.T) {
+	onset := fault + 4*second
+	s := New()
+	for at := start; at < onset+40*second; at += second / 2 {
+		s.Unit(at)
+		s.Own(at, 10, 1, took(at, pick(at >= onset, 60.0, 10)))
+	}
+	calls := func(to int64) int64 {
+		got := s.Rank(onset, to, world{}, Options{})
+		require.NotEmpty(t, got)
+		return got[0].Evidence[0].Calls
+	}
+	assert.EqualValues(t, 40, calls(onset+7*second), "two cells")
+	assert.EqualValues(t, 60, calls(onset+26*second), "three whole cells, and none that it shares")
+}
+
 func TestReuse(t *testing.T) {
 	s := filled()
 	want := rank(s)
