@@ -32,6 +32,7 @@ type rcaEngine struct {
 	telemetry *telemetry
 	emitter   *emit.Emitter
 	batches   sync.Pool    // *batch
+	lines     sync.Pool    // *[]line
 	sources   atomic.Int32 // traces pipelines that run
 
 	mu      sync.Mutex
@@ -58,6 +59,7 @@ type batch struct {
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
+	e.lines.New = func() any { return new([]line) }
 	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
@@ -179,10 +181,18 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 	e.telemetry.annotatedSpans(&annotated)
 }
 
-// processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
+// processLogs learns from records that name their span, and annotates those of hurt traces, and grave ones of nodes
+// that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		marks := e.markLogs(ld)
+		lines := e.lines.Get().(*[]line)
+		*lines = readLines(ld, (*lines)[:0])
+		var marks []logMark
+		e.guarded(func() {
+			learnLines(e.core, *lines)
+			marks = e.markLogs(ld)
+		})
+		e.lines.Put(lines)
 		if len(marks) == 0 {
 			return
 		}
@@ -208,10 +218,8 @@ type logMark struct {
 	incident *incident.Incident
 }
 
-// markLogs returns the records that belong to open incidents.
+// markLogs returns the records that belong to open incidents. The lock must be held.
 func (e *rcaEngine) markLogs(ld plog.Logs) (marks []logMark) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if len(e.core.Published()) == 0 {
 		return nil
 	}

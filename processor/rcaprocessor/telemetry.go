@@ -168,6 +168,7 @@ func (t *telemetry) register() error {
 	b := t.builder
 	return errors.Join(
 		b.RegisterProcessorRcaLateSpansCallback(gauge(func(s *snapshot) int64 { return s.counts.Late })),
+		b.RegisterProcessorRcaLogsUnjoinedCallback(gauge(func(s *snapshot) int64 { return s.counts.LogsLost })),
 		b.RegisterProcessorRcaSpansPairedCallback(gauge(func(s *snapshot) int64 { return s.counts.Paired })),
 		b.RegisterProcessorRcaGraphNodesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Nodes) })),
 		b.RegisterProcessorRcaGraphEdgesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Edges) })),
@@ -216,6 +217,7 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "hurt_traces", s.counts.HurtForgotten)
 	t.each(o, keyLimit, "messages", s.counts.MessagesLost)
 	t.each(o, keyLimit, "partitions", s.counts.Lanes)
+	t.each(o, keyLimit, "evidence", s.counts.EvidenceFull)
 	t.mu.Lock()
 	cut := t.cut
 	t.mu.Unlock()

@@ -21,12 +21,15 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 	at -= at % second
 	nodes := e.walker.Walk(spans)
 	e.traces++
+	e.enter(id, spans, nodes)
 	for i := range spans {
 		if nodes[i].Duplicate {
 			e.counts.Duplicates++
 			continue
 		}
 		e.observe(id, spans, nodes, int32(i), at)
+		e.times(spans, nodes, int32(i), at)
+		e.structure(spans, nodes, int32(i), at)
 	}
 	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
 	orphans := false
@@ -37,10 +40,13 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 		}
 		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role() == call.RoleConsumer) {
 			e.unit(&e.walk, int32(i), id, at)
-		} else if n.Partial {
+			continue
+		}
+		if n.Partial {
 			e.counts.Partial++
 			orphans = true
 		}
+		e.contained(&e.walk, int32(i), at)
 	}
 	e.orphans.Observe(at, 0, orphans, e.tainted)
 }
@@ -172,6 +178,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	}
 	e.units++
 	en.units++
+	e.study.store.Unit(at)
 	bad, slow := s.Outcome().Bad(), s.Duration() > st.total.SlowThreshold()
 	if bad {
 		en.bad++
@@ -183,6 +190,9 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 		return
 	}
 	o := w.Origin(i)
+	if bad {
+		e.study.store.Origin(at, e.beganAt(w, &o))
+	}
 	e.ledger.Record(at, blame.Row{
 		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
 	}, blame.Count{Units: 1, Weight: int64(s.Weight()), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start()})

@@ -15,6 +15,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/watermark"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
@@ -60,6 +61,8 @@ type Counts struct {
 	HurtForgotten         int64
 	MessagesLost          int64 // beyond Messages
 	Lanes                 int64 // messages in partitions beyond the limit of a topic
+	EvidenceFull          int64 // observations of series or features beyond the limits
+	LogsLost              int64 // log lines whose trace did not come in time, or came to rest before them
 }
 
 // Add adds other's counts.
@@ -79,6 +82,8 @@ func (c *Counts) Add(other Counts) {
 	c.HurtForgotten += other.HurtForgotten
 	c.MessagesLost += other.MessagesLost
 	c.Lanes += other.Lanes
+	c.EvidenceFull += other.EvidenceFull
+	c.LogsLost += other.LogsLost
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -92,6 +97,7 @@ type Engine struct {
 	ledger *blame.Ledger
 	keeper incident.Keeper
 	hurt   hurtTraces
+	study  study
 
 	sent     *queue.Table // by producers' spans
 	receipts *queue.Table // by consumers' spans, until their trace is looked at
@@ -147,6 +153,7 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		hurt:     newHurtTraces(set.HurtTraces),
 		sent:     queue.NewTable(set.Messages),
 		receipts: queue.NewTable(set.Messages),
+		study:    study{store: contrast.New(), logs: newLogJoiner(joinLogs, 2*set.Lateness+set.Quiet+joinSlack)},
 		onChange: onChange,
 	}
 	e.visit, e.tick = e.analyse, e.endSecond
@@ -281,8 +288,10 @@ func (e *Engine) Open() []*incident.Incident { return e.keeper.Open() }
 // Counts returns what happened to spans so far.
 func (e *Engine) Counts() Counts {
 	c := e.counts
-	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.Cycles += e.walker.Cycles() // on top of those of merged engines
+	c.LedgerFull, c.HurtForgotten = e.ledger.Overflow, e.hurt.dropped
 	c.MessagesLost = e.sent.Lost + e.receipts.Lost
+	c.EvidenceFull, c.LogsLost = e.study.store.Dropped(), e.study.logs.dropped
 	return c
 }
 
@@ -300,7 +309,8 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	const graphBytes = 160
 	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
 		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
-		e.sent.Bytes() + e.receipts.Bytes() + e.laneBytes
+		e.sent.Bytes() + e.receipts.Bytes() + e.laneBytes +
+		e.study.store.Bytes() + e.study.logs.bytes()
 	return s, e.graph.Overflow
 }
 

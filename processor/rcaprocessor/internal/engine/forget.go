@@ -17,9 +17,11 @@ const leastIdle = 2 * ledgerSeconds * second
 // evict forgets what has been idle, and all that is kept under a handle that became free.
 func (e *Engine) evict(end int64) {
 	e.evictedAt = end
-	nodes := 0
+	e.suspect()
+	nodes, all := 0, 0
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++
+		all++
 		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
 			e.laneBytes -= e.nodes[n].topic.bytes()
@@ -27,15 +29,20 @@ func (e *Engine) evict(end int64) {
 		}
 		e.sent.Forget(n)
 	}, func(op graph.OpID) {
+		all++
 		if int(op) < len(e.ops) {
 			e.laneBytes -= e.ops[op].reader.bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
+		all++
 		if int(i) < len(e.instances) {
 			e.instances[i] = instanceStats{}
 		}
 	})
+	if all > 0 {
+		e.study.forget(e.graph)
+	}
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
 	e.lapsing = slices.DeleteFunc(e.lapsing, func(op graph.OpID) bool { return !e.ops[op].habits.listed })
 	e.lagging = slices.DeleteFunc(e.lagging, func(op graph.OpID) bool { return e.ops[op].reader == nil })
@@ -73,6 +80,8 @@ func (e *Engine) rewind() {
 		st.rewindCalls()
 	}
 	clear(e.instances)
+	e.study.store.Rewind(head)
+	e.study.logs.clear()
 	e.graph.Rewind(head)
 	e.keeper.Rewind(head)
 }

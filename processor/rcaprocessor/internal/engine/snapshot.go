@@ -12,6 +12,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/watermark"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
@@ -24,8 +25,8 @@ const openWindows = 24 * 3600 * second
 
 // Fingerprint tells settings apart under which a state means something else.
 func (s *Settings) Fingerprint() uint64 {
-	return xxhash.Sum64String(fmt.Sprintf("lateness %d quiet %d series %v ledger %d moments %d",
-		s.Lateness, s.Quiet, baseline.Shape(), ledgerSeconds, len(nodeStats{}.seconds)))
+	return xxhash.Sum64String(fmt.Sprintf("lateness %d quiet %d series %v ledger %d moments %d contrast %v",
+		s.Lateness, s.Quiet, baseline.Shape(), ledgerSeconds, len(nodeStats{}.seconds), contrast.Shape()))
 }
 
 // Head returns the newest event time seen, in unix nanoseconds; 0 before the first span.
@@ -52,10 +53,12 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 	c := snapshot.NewReader(payload)
 	e.snapshotCore(c)
 	if c.Err() == nil {
+		e.study.calls = make([]calls, e.graph.NumOps())
 		e.ops = make([]opStats, e.graph.NumOps())
 		e.nodes = make([]nodeStats, e.graph.NumNodes())
 		e.instances = make([]instanceStats, e.graph.NumInstances())
 		e.snapshotRows(c, math.MaxInt)
+		e.study.store.Restored()
 	}
 	if c.Err() == nil && c.Len() > 0 {
 		c.Fail("something follows its end")
@@ -103,6 +106,7 @@ func (e *Engine) snapshotCore(c *snapshot.Codec) {
 	e.orphans.Snapshot(c)
 	e.keeper.Snapshot(c)
 	e.graph.Snapshot(c)
+	e.study.store.SnapshotCore(c)
 }
 
 // slack is how far times of one engine may lie apart.
@@ -177,7 +181,7 @@ func rows[H ~uint32](c *snapshot.Codec, limit, handles int, held func(H) bool, r
 }
 
 // tail is the room for the ends of all lists.
-const tail = 8
+const tail = 10
 
 // snapshotRows passes what can be done without, the most useful first; it returns how many rows found no room.
 func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
@@ -195,6 +199,17 @@ func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
 	most := max(0, limit-c.Len()-tail) / queue.PublishBytes
 	lost += int64(max(0, e.sent.Len()-most))
 	e.sent.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
+	held := contrast.Handles{
+		Node:     func(n contrast.Node) bool { return n != 0 && e.graph.HasNode(graph.NodeID(n)) },
+		Op:       func(op contrast.Op) bool { return e.graph.HasOp(graph.OpID(op)) },
+		Instance: func(i contrast.Instance) bool { return e.graph.HasInstance(graph.InstanceID(i)) },
+	}
+	lost += rows(c, limit, len(e.study.calls), e.graph.HasOp, func(op graph.OpID) {
+		e.snapshotCalls(c, &e.study.calls[op])
+		e.study.store.SnapshotOp(c, contrast.Op(op), &held)
+	})
+	lost += rows(c, limit, e.graph.NumNodes(), func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) },
+		func(n graph.NodeID) { e.study.store.SnapshotNode(c, contrast.Node(n), &held) })
 	return lost
 }
 
@@ -262,6 +277,15 @@ func optional[T any](c *snapshot.Codec, p **T) bool {
 		*p = new(T)
 	}
 	return held
+}
+
+func (e *Engine) snapshotCalls(c *snapshot.Codec, of *calls) {
+	for _, b := range []*bool{&of.answered, &of.busy, &of.several} {
+		c.Bool(b)
+	}
+	if snapshot.Uint(c, &of.callee, math.MaxUint32); c.Reading() && !e.graph.HasNode(of.callee) {
+		c.Fail("a call leads nowhere")
+	}
 }
 
 // snapshot passes the seconds in which something happened, and what is known of a topic.

@@ -101,8 +101,8 @@ func TestStateIsWhole(t *testing.T) {
 
 // Of every field of an engine it has been decided whether it outlives a restart.
 func TestEveryFieldIsDecided(t *testing.T) {
-	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "sent"}
-	derived := []string{"touched", "roles", "published", "restoredAt", "lagging", "laneBytes"}
+	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "sent", "study", "orphans"}
+	derived := []string{"touched", "parts", "lapsing", "published", "restoredAt", "lagging", "laneBytes"}
 	given := []string{"set", "onChange", "visit", "tick"}
 	passing := []string{"table", "walker", "walk", "hurt", "serial", "traces", "receipts", "batch", "sources", "counts"}
 	for f := range reflect.TypeFor[Engine]().Fields() {
