@@ -85,6 +85,29 @@ func (c *Counts) Normal() (sum Tally, seconds float64) {
 // Rewind gives up the recent cells: the clock was wrong. What is normal stays.
 func (c *Counts) Rewind() { c.recent, c.cell, c.since = [Recent][3]uint32{}, 0, 0 }
 
+// Merge adds what other counted of the same time, up to the later of both. other is moved on in time, nothing else.
+func (c *Counts) Merge(other *Counts, taint Taint) {
+	if other.cell == 0 {
+		return
+	}
+	now := max(c.cell, other.cell) * CellWidth
+	if c.cell == 0 {
+		*c = *other
+		return
+	}
+	c.Advance(now, taint)
+	other.Advance(now, taint)
+	for i := range c.recent {
+		for k, n := range other.recent[i] {
+			c.recent[i][k] += n
+		}
+	}
+	for i, n := range other.normal {
+		c.normal[i] += n
+	}
+	c.since, c.cells = min(c.since, other.since), max(c.cells, other.cells)
+}
+
 // Snapshot writes the counts to k, or reads them from it.
 func (c *Counts) Snapshot(k *snapshot.Codec) {
 	k.Time(&c.cell)

@@ -40,6 +40,10 @@ func (e *Engine) Merge(other *Engine) {
 	t := e.graph.Merge(other.graph)
 	e.mergeRows(other, &t)
 	e.ledger.Merge(other.ledger, &t)
+	node := func(n graph.NodeID) graph.NodeID { return t.Nodes[n] }
+	e.study.merge(&other.study, node, func(op graph.OpID) graph.OpID { return t.Ops[op] },
+		func(i graph.InstanceID) graph.InstanceID { return t.Instances[i] })
+	e.sent.Merge(other.sent, node)
 	e.keeper.Merge(&other.keeper)
 	e.publish(e.keeper.Open())
 	e.hurt.merge(&other.hurt, e.parts != nil)
@@ -57,6 +61,7 @@ func (e *Engine) mergeRows(other *Engine, t *graph.Translation) {
 			if st.merge(&other.ops[i], t, e.tainted) {
 				e.touched = append(e.touched, op)
 			}
+			e.mergeCalls(op, &other.ops[i])
 			if st.habits.listed && !lapsing {
 				e.lapsing = append(e.lapsing, op)
 			}
@@ -66,6 +71,9 @@ func (e *Engine) mergeRows(other *Engine, t *graph.Translation) {
 	for i := range other.nodes {
 		if n := t.Nodes[i]; n != 0 {
 			e.nodes[n].merge(&other.nodes[i])
+			if t := other.nodes[i].topic; t != nil {
+				e.mergeTopic(n, t)
+			}
 		}
 	}
 	e.instances = grown(e.instances, e.graph.NumInstances())
@@ -84,6 +92,9 @@ func grown[T any](rows []T, n int) []T {
 func (st *opStats) merge(other *opStats, t *graph.Translation, taint baseline.Taint) (listed bool) {
 	st.total.Merge(&other.total, taint)
 	st.own.Merge(&other.own, taint)
+	k := max(st.called, other.called)
+	st.advanceCalls(k)
+	other.advanceCalls(k)
 	st.mergeAwaits(other, t)
 	st.habits.merge(&other.habits, st, other, t)
 	st.runs += other.runs
@@ -108,6 +119,9 @@ func (st *opStats) mergeAwaits(other *opStats, t *graph.Translation) {
 		if i := slices.IndexFunc(all, func(b await) bool { return b.node == a.node }); i >= 0 {
 			all[i].n += a.n
 			all[i].calls += a.calls
+			for k, n := range a.recent {
+				all[i].recent[k] += n
+			}
 		} else {
 			all = append(all, a)
 		}

@@ -143,30 +143,41 @@ func (e *Engine) observePublish(topic graph.NodeID, span uint64, at int64) {
 	if p := e.sent.Find(span); p != nil {
 		lane = p.Lane
 	}
-	n := e.node(topic)
-	if n.topic == nil {
-		n.topic = new(topicStats)
-		e.laneBytes += n.topic.bytes()
-	}
-	t := n.topic
+	t := e.topic(topic)
 	t.all.Add(at, [3]uint32{1}, e.tainted)
+	if l := e.topicLane(t, lane); l != nil {
+		l.counts.Add(at, [3]uint32{1}, e.tainted)
+	}
+}
+
+// topic returns what is published to a topic.
+func (e *Engine) topic(n graph.NodeID) *topicStats {
+	st := e.node(n)
+	if st.topic == nil {
+		st.topic = new(topicStats)
+		e.laneBytes += st.topic.bytes()
+	}
+	return st.topic
+}
+
+// topicLane returns a topic's partition, nil when it is not said or there are too many.
+func (e *Engine) topicLane(t *topicStats, lane queue.Lane) *topicLane {
 	if lane == 0 {
-		return
+		return nil
 	}
 	for i := range t.lanes {
 		if t.lanes[i].lane == lane {
-			t.lanes[i].counts.Add(at, [3]uint32{1}, e.tainted)
-			return
+			return &t.lanes[i]
 		}
 	}
 	if len(t.lanes) >= maxLanes {
 		e.counts.Lanes++
-		return
+		return nil
 	}
 	before := t.bytes()
 	t.lanes = append(t.lanes, topicLane{lane: lane})
 	e.laneBytes += t.bytes() - before
-	t.lanes[len(t.lanes)-1].counts.Add(at, [3]uint32{1}, e.tainted)
+	return &t.lanes[len(t.lanes)-1]
 }
 
 // readerLane returns a reader's partition, nil when it is not said or there are too many.

@@ -185,3 +185,13 @@ func (t *Table) Forget(node graph.NodeID) {
 
 // Clear forgets everything but the count of what was lost.
 func (t *Table) Clear() { *t = Table{most: t.most, Lost: t.Lost} }
+
+// Merge puts in what other holds, the oldest first.
+func (t *Table) Merge(other *Table, node func(graph.NodeID) graph.NodeID) {
+	for seq := other.seq - uint64(other.Len()); seq < other.seq; seq++ {
+		if p := other.at(seq); p.Node != 0 {
+			t.Put(p.Span, p.Value, node(p.Node), p.Lane)
+		}
+	}
+	t.Lost += other.Lost
+}
