@@ -153,7 +153,7 @@ func (r *ranking) sharedBroker() {
 	r.brokers = map[graph.NodeID]Place{}
 	excess, sums := map[graph.NodeID]int64{}, map[string]int64{}
 	for row, c := range r.now.Rows {
-		if n, _ := r.blamed(row); r.Broker(n) != "" {
+		if n, _ := r.blamed(row); r.Broker(n) != "" && row.Reason != Lag { // lag may have other reasons
 			excess[n] += c.Weight
 			sums[r.Broker(n)] += c.Weight
 		}

@@ -44,6 +44,7 @@ func (e *Engine) signs(c *blame.Candidate, rows map[blame.Row]blame.Count, from,
 	e.record(&s, c.Node, from, to)
 	e.flows(&s, c.Node, rows, from, to)
 	e.rhythm(&s, c.Node, from, to)
+	e.queues(&s, c.Node, from, to)
 	s.InFlight = e.inFlight(c.Node, from, to)
 	s.NewVersion = e.newVersion(c.Node, from)
 	return s
@@ -73,6 +74,7 @@ func (e *Engine) symptoms(s *cause.Signs, c *blame.Candidate, rows map[blame.Row
 	s.Errors, s.Latency, s.Unavailable = share(blame.Errors), share(blame.Latency), share(blame.Unavailable)
 	s.Throttled, s.Saturation = share(blame.Throttled), share(blame.Saturation)
 	s.DNS, s.TLS, s.Auth = share(blame.DNS), share(blame.TLS), share(blame.Auth)
+	s.Lag = share(blame.Lag)
 	s.ClientRejected, s.Shed, s.FanOut = share(blame.ClientRejected), share(blame.Shed), share(blame.FanOut)
 	s.FromTopic = ratio(topic, units)
 }

@@ -77,8 +77,8 @@ func (w *world) Replicas(n graph.NodeID) (out []blame.Place) {
 	return out
 }
 
-// zone returns the zone in which nearly all of a node's trouble began, or from which nobody reached it, where several
-// replicas tell the same and there are others elsewhere; "" when there is none.
+// zone returns the zone in which nearly all of a node's trouble began, where several replicas tell the same and there
+// are others elsewhere, or from which nobody reached a node without spans; "" when there is none.
 func (w *world) zone(c *blame.Candidate) string {
 	units, replicas := map[string]int64{}, map[string]int{}
 	owners := map[graph.NodeID]bool{}
@@ -93,7 +93,7 @@ func (w *world) zone(c *blame.Candidate) string {
 		all += n
 	}
 	for zone, n := range units {
-		if float64(n) < standsOut*float64(all) || replicas[zone] < 2 {
+		if float64(n) < standsOut*float64(all) || replicas[zone] < 2 && w.graph.NodeAt(c.Node).Kind == call.NodeService {
 			continue
 		}
 		elsewhere := true
