@@ -63,6 +63,10 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	scores.CopyTo(m.PutEmptySlice(keyCandidateScores))
 	putAll(m, keyImpacted, v.Impacted)
 	putAll(m, keyEntries, v.Entries)
+	put(m, keyTrigger, v.Trigger)
+	putAll(m, keyPropagation, v.Propagation)
+	putAll(m, keyAmplifiers, v.Amplifiers)
+	m.PutInt(keyHurt, v.Hurt)
 	putAll(m, keyEvidence, v.Evidence)
 	m.PutDouble(keyDetectionDelay, seconds(in.Delay))
 	if in.State == incident.Resolved {

@@ -19,6 +19,7 @@ type Support struct {
 	NormalBad       float64 // normal share of bad calls, 0..1
 	Z               float64 // deviation of the mean log duration
 	Typical, Normal int64   // typical duration in the window and normally, nanoseconds
+	Evidence        float64 // 0..1: what the evidence windows say against it: own time, gaps, structure, errors
 }
 
 // Strength is 0..1: how far the record strays from normal, by failures or by time.
@@ -199,7 +200,7 @@ func (r *ranking) score(c *Candidate, total int64) float64 {
 	if total <= 0 {
 		return 0
 	}
-	return float64(c.excess) / float64(total) * (0.6 + 0.4*c.Support.Strength())
+	return float64(c.excess) / float64(total) * (0.6 + 0.4*max(c.Support.Strength(), c.Support.Evidence))
 }
 
 func (r *ranking) add(row Row, c Count) {

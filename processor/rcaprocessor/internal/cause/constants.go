@@ -18,6 +18,8 @@ const (
 	steady = 0.45
 	// some: less than this share of slow calls is trouble with some of them, not with all.
 	some = 0.7
+	// mute: of so many calls without an answer, all of which took alike long, none was going to have one.
+	mute, alike = 0.75, 0.3
 	// apart: the log-deviation of own times, some as always and some far slower, or after waits of all lengths.
 	apart = 1.2
 	// even and bursts: hurt calls a second that vary as by chance, and more than that.

@@ -29,6 +29,10 @@ var codebook = []row{
 		return max(flag(s.OneVersion), 0.99*when(s.NewVersion, share(s.Errors+s.Latency+s.Saturation+s.FanOut+s.ClientRejected+s.Vanished)))
 	}, text("the trouble came with a version")},
 
+	{Unreachable, database | external, mechanism, func(s *Signs) float64 {
+		return ramp(s.Failing, mute, 1) * share(s.Latency+s.Saturation) * flag(s.OwnSpread < alike && s.OwnSlow > some)
+	}, text("none of the calls was answered, all waited as long as they could")},
+
 	// What changed in flows and habits.
 	{Unreachable, anything, history, func(s *Signs) float64 { return share(s.Unavailable) },
 		of(func(s *Signs) float64 { return s.Unavailable }, "were not answered by it")},

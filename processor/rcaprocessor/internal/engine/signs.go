@@ -20,20 +20,24 @@ const lately = 20 * second
 // deviates: z beyond which a time is not normal, as of the design page's evidence families.
 const deviates = 4.0
 
-// causeOf returns in what way the root of a verdict is guilty.
-func (e *Engine) causeOf(v *incident.Verdict, c *blame.Candidate, rows map[blame.Row]blame.Count, from, to int64) string {
+// causeOf says in what way the root of a verdict is guilty, and why; it returns the signs of that.
+func (e *Engine) causeOf(v *incident.Verdict, c *blame.Candidate, rows map[blame.Row]blame.Count, from, to int64) (s cause.Signs, why string) {
 	switch {
 	case c.Place.Host != "":
-		return cause.BadHost.String()
+		v.Cause = cause.BadHost.String()
+		return s, "replicas of several services on this host are hurt, and those elsewhere are not"
 	case c.Place.Zone != "":
-		return cause.Zone.String()
+		v.Cause = cause.Zone.String()
+		return s, "replicas of several services in this zone are hurt, and those elsewhere are not"
 	case c.Place.Broker != "":
-		return cause.Broker.String()
+		v.Cause = cause.Broker.String()
+		return s, "several of its topics are slow at once"
 	}
-	s := e.signs(c, rows, from, to)
+	s = e.signs(c, rows, from, to)
 	s.OneInstance, s.OneVersion, s.OneHost, s.OneZone = v.Instance != "", v.Version != "", v.Host != "", v.Zone != ""
-	kind, _ := cause.Of(s)
-	return kind.String()
+	kind, why := cause.Of(s)
+	v.Cause = kind.String()
+	return s, why
 }
 
 // signs gathers what the codebook asks of a candidate of the window [from, to), whose hurt units of work are rows.

@@ -99,8 +99,10 @@ func (e *Engine) verdict(i int, ranking *blame.Ranking, rows map[blame.Row]blame
 	v.Impacted = e.impacted(top, rows)
 	v.Entries = e.entries(i, ranking)
 	e.drillDown(&v, top, w)
-	v.Cause = e.causeOf(&v, top, rows, w.from, w.to)
-	v.Summary, v.Evidence = e.explain(&v, ranked, w)
+	signs, why := e.causeOf(&v, top, rows, w.from, w.to)
+	told := e.tell(&v, top, &signs, w)
+	v.Moves = e.moves(&v, top, w.from, w.to)
+	v.Summary, v.Evidence = e.explain(&v, ranked, why, told, w)
 	return v
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
@@ -20,10 +21,12 @@ type world struct {
 	from, to int64
 	ops      map[graph.NodeID][]graph.OpID   // that a node's own record is made of
 	calls    map[graph.NodeID][]graph.NodeID // whom a node asks, or what sends to it
+	suspects []contrast.Candidate            // by the evidence windows
 }
 
 func (e *Engine) world(from, to int64) *world {
 	w := &world{Engine: e, from: from, to: to, ops: map[graph.NodeID][]graph.OpID{}, calls: map[graph.NodeID][]graph.NodeID{}}
+	w.suspects = e.Suspects(from, to)
 	for i := 1; i < len(e.ops); i++ {
 		op := graph.OpID(i)
 		o := e.graph.OpAt(op)
@@ -139,6 +142,11 @@ func (w *world) Support(n graph.NodeID) blame.Support {
 		weight := s.Strength() * math.Sqrt(float64(s.Bad)+float64(c.N)*max(0, float64(excess))/1e6+1)
 		if weight > most || weight == most && w.OpName(op) < w.OpName(best.Op) {
 			best, most = s, weight
+		}
+	}
+	for _, s := range w.suspects {
+		if graph.NodeID(s.Node) == n {
+			best.Evidence = s.Score
 		}
 	}
 	return best

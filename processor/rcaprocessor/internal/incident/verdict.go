@@ -14,25 +14,36 @@ import (
 
 // Verdict is what is known of the cause at one moment, in names. Its JSON form is stable.
 type Verdict struct {
-	Root     string   `json:"root"`               // node name, or Unknown
-	Kind     string   `json:"kind"`               // service, database, messaging, external, host, zone, unknown
-	Reason   string   `json:"reason"`             // errors, see blame.Reason
-	Cause    string   `json:"cause"`              // in what way it is guilty: a name of the cause codebook
-	Instance string   `json:"instance,omitempty"` // where one instance is guilty
-	Version  string   `json:"version,omitempty"`  // where one version is guilty
-	Host     string   `json:"host,omitempty"`     // where all guilty replicas run on one host
-	Zone     string   `json:"zone,omitempty"`     // where they are in one zone
-	Score    float64  `json:"score"`              // 0..1
-	Path     []string `json:"path"`               // entry first, root last
-	Ranked   []Ranked `json:"candidates"`         // the likeliest first, root included
-	Impacted []string `json:"impacted"`           // nodes that are hurt and not guilty
-	Members  []string `json:"members,omitempty"`  // of a host or a zone: the services that are hurt there
-	Entries  []string `json:"entries"`            // operations at which hurt units of work came in, by which the end is noticed
-	Evidence []string `json:"evidence"`           // sentences with numbers
-	Summary  string   `json:"summary"`            // one sentence
-	Onset    int64    `json:"-"`                  // when the first call that trouble began with started, unix nanoseconds
-	TraceID  [16]byte `json:"-"`                  // an exemplar
-	SpanID   uint64   `json:"-"`
+	Root        string   `json:"root"`                 // node name, or Unknown
+	Kind        string   `json:"kind"`                 // service, database, messaging, external, host, zone, unknown
+	Reason      string   `json:"reason"`               // errors, see blame.Reason
+	Cause       string   `json:"cause"`                // in what way it is guilty: a name of the cause codebook
+	Instance    string   `json:"instance,omitempty"`   // where one instance is guilty
+	Version     string   `json:"version,omitempty"`    // where one version is guilty
+	Host        string   `json:"host,omitempty"`       // where all guilty replicas run on one host
+	Zone        string   `json:"zone,omitempty"`       // where they are in one zone
+	Score       float64  `json:"score"`                // 0..1
+	Path        []string `json:"path"`                 // entry first, root last
+	Ranked      []Ranked `json:"candidates"`           // the likeliest first, root included
+	Impacted    []string `json:"impacted"`             // nodes that are hurt and not guilty
+	Members     []string `json:"members,omitempty"`    // of a host or a zone: the services that are hurt there
+	Entries     []string `json:"entries"`              // operations at which hurt units of work came in, by which the end is noticed
+	Trigger     string   `json:"trigger,omitempty"`    // what set it off, as far as it is known
+	Propagation []string `json:"propagation"`          // nodes that passed it on, from the root outwards
+	Amplifiers  []string `json:"amplifiers,omitempty"` // edges, caller -> callee, whose retries make it worse
+	Moves       []Move   `json:"moves"`                // when each node was hurt first, the earliest first
+	Hurt        int64    `json:"hurt"`                 // units of work hurt by it in the window that the verdict looks at
+	Evidence    []string `json:"evidence"`             // sentences with numbers
+	Summary     string   `json:"summary"`              // one sentence
+	Onset       int64    `json:"-"`                    // when the first call that trouble began with started, unix nanoseconds
+	TraceID     [16]byte `json:"-"`                    // an exemplar
+	SpanID      uint64   `json:"-"`
+}
+
+// Move is when a node was hurt first, in unix nanoseconds.
+type Move struct {
+	Node string `json:"node"`
+	At   int64  `json:"at"`
 }
 
 // Ranked is a candidate and its score, 0..1.
@@ -78,13 +89,14 @@ func leads(v *Verdict, margin float64) bool {
 // news says whether a later verdict on the same root tells more than the earlier one.
 func news(old, v *Verdict) bool {
 	const scoreStep = 0.1
-	return v.Reason != old.Reason || v.Cause != old.Cause || v.Instance != old.Instance || v.Version != old.Version || v.Host != old.Host || v.Zone != old.Zone ||
+	return v.Reason != old.Reason || v.Cause != old.Cause || v.Trigger != old.Trigger || v.Instance != old.Instance || v.Version != old.Version || v.Host != old.Host || v.Zone != old.Zone ||
 		!slices.Equal(v.Impacted, old.Impacted) || math.Abs(v.Score-old.Score) >= scoreStep
 }
 
 func unknown(v Verdict) Verdict {
 	v.Root, v.Kind, v.Cause, v.Path = Unknown, Unknown, Unknown, nil
-	v.Instance, v.Version, v.Host, v.Zone = "", "", "", ""
+	v.Instance, v.Version, v.Host, v.Zone, v.Trigger = "", "", "", "", ""
+	v.Members, v.Propagation, v.Amplifiers = nil, nil, nil
 	v.Summary = "Requests are hurt, and no component explains it well enough."
 	if len(v.Ranked) > 0 {
 		var suspects []string
