@@ -83,7 +83,7 @@ func TestTracesEndBeforeLogs(t *testing.T) {
 		r := newRig(t, pipelines).start()
 		r.traffic(0, 120, false)
 		r.traffic(120, 123, true)
-		require.Nil(t, r.engine.core.Open(), "it is still waited for late spans")
+		require.Empty(t, r.engine.core.Open(), "it is still waited for late spans")
 		require.NoError(t, r.traces.Shutdown(t.Context()))
 		require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), logOf("orders", pcommon.TraceID{1}, plog.SeverityNumberError)), "logs still flow")
 		for _, l := range r.logs {
@@ -165,7 +165,7 @@ func TestPanicsAreContained(t *testing.T) {
 	assert.Equal(t, 1, others)
 	r.traffic(now+1, now+100, false)
 	r.traffic(now+100, now+125, true)
-	require.NotNil(t, r.engine.core.Open(), "a fresh engine learns and finds")
+	require.NotEmpty(t, r.engine.core.Open(), "a fresh engine learns and finds")
 	broken()
 	r.engine.flush()
 	metadatatest.AssertEqualProcessorRcaPanics(t, r.telemetry, point(3), metricdatatest.IgnoreTimestamp())
@@ -271,7 +271,7 @@ func TestDataThatStopsIsLookedAt(t *testing.T) {
 	r.start()
 	r.traffic(0, 120, false)
 	r.traffic(120, 121, true)
-	require.Nil(t, r.engine.core.Open())
+	require.Empty(t, r.engine.core.Open())
 	assert.Eventually(t, func() bool { return len(eventNames(r.records[0])) == 1 }, 8*time.Second, 50*time.Millisecond)
 	r.stop()
 }

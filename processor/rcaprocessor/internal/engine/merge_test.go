@@ -20,7 +20,9 @@ import (
 )
 
 // verdictOf asks an engine who is to blame for what was hurt in [from, to).
-func verdictOf(e *Engine, from, to int64) incident.Verdict { return e.verdict(from, to) }
+func verdictOf(e *Engine, from, to int64) incident.Verdict {
+	return e.verdicts(from, to, nil)[0]
+}
 
 // split gives each trace to one of two.
 func split(spans []span) (even, odd []span) {

@@ -11,15 +11,16 @@ import (
 
 // A Keeper keeps what it has, and takes over what it has not.
 func TestMerge(t *testing.T) {
-	mine, theirs := &Incident{ID: "mine"}, &Incident{ID: "theirs"}
-	full := Keeper{open: theirs, last: theirs, alarm: 7, looked: 9, leading: "theirs"}
+	mine, theirs := []*Incident{{ID: "mine"}}, []*Incident{{ID: "theirs"}}
+	ours := []streak{{"mine", 1}}
+	full := Keeper{open: theirs, past: theirs, alarm: 7, looked: 9, streaks: []streak{{"theirs", 2}}}
 	for _, tt := range []struct {
 		name       string
 		have, want Keeper
 	}{
 		{"nothing", Keeper{}, full},
-		{"an open incident", Keeper{open: mine}, Keeper{open: mine, last: theirs, alarm: 7, looked: 9, leading: "theirs"}},
-		{"all", Keeper{open: mine, last: mine, alarm: 3, looked: 10, leading: "mine"}, Keeper{open: mine, last: mine, alarm: 3, looked: 10, leading: "mine"}},
+		{"an open incident", Keeper{open: mine}, Keeper{open: mine, past: theirs, alarm: 7, looked: 9, streaks: full.streaks}},
+		{"all", Keeper{open: mine, past: mine, alarm: 3, looked: 10, streaks: ours}, Keeper{open: mine, past: mine, alarm: 3, looked: 10, streaks: ours}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.have.Policy.Margin, tt.want.Policy.Margin = .15, .15

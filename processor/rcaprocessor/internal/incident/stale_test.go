@@ -16,11 +16,14 @@ func TestStale(t *testing.T) {
 	const second = int64(1e9)
 	k := Keeper{Policy: Policy{Confidence: .4, Patience: 30 * second, UpdateEvery: 30 * second, ResolveAfter: 30 * second,
 		ReopenWithin: 900 * second, MaxDuration: 600 * second}}
-	verdict := func() Verdict { return Verdict{Root: "db", Score: .9, Ranked: []Ranked{{"db", .9}}} }
+	verdicts := func(int64, []string) []Verdict {
+		return []Verdict{{Root: "db", Score: .9, Ranked: []Ranked{{"db", .9}}}}
+	}
 	var got []Incident
 	for now := 1000 * second; now < 2300*second; now += second {
-		o := Observation{Now: now, Head: now, Alarm: true, Onset: 995 * second, LastBad: now, Verdict: verdict}
-		if in := k.Step(o); in != nil && in.State != Updated {
+		o := Observation{Now: now, Head: now, Alarm: true, Onset: 995 * second, Verdicts: verdicts,
+			Health: func(*Incident) (int64, bool) { return now, false }}
+		if in := one(t, k.Step(o)); in != nil && in.State != Updated {
 			got = append(got, *in)
 		}
 	}
