@@ -74,7 +74,7 @@ func TestALongIncidentDoesNotLeakIntoNormal(t *testing.T) {
 	for i := range p.ops {
 		assert.Equal(t, before[i], p.ops[i].total.Normal(), i)
 	}
-	assert.Greater(t, p.now-p.Open().Detected, taintCells*baseline.CellWidth, "longer than suspicion is remembered")
+	assert.Greater(t, p.now-p.Open()[0].Detected, taintCells*baseline.CellWidth, "longer than suspicion is remembered")
 
 	// Nor from an operation that nobody calls until all is forgotten.
 	assert.True(t, p.tainted(baseline.CellOf(p.now)-taintCells))
