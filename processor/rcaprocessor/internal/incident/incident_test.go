@@ -343,7 +343,7 @@ func TestJSONFormIsStable(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"id":"x","delay":1,"onset":2,"detected":3,"seen":4,"changed":5,"last_bad":6,"verdict":{"root":"orders","kind":"service",
 		"reason":"errors","cause":"code_slow","instance":"orders-1","score":0.6,"path":["gateway","orders"],"candidates":[{"node":"orders","score":0.6}],
-		"impacted":["gateway"],"entries":["gateway /order"],"evidence":["a"],"summary":"orders did it"}}`, string(got))
+		"impacted":["gateway"],"entries":["gateway /order"],"propagation":null,"moves":null,"hurt":0,"evidence":["a"],"summary":"orders did it"}}`, string(got))
 }
 
 // Whatever comes: opened, updated any number of times, resolved, in this order; ids and onsets hold, and no two open
