@@ -76,6 +76,7 @@ func TestStateIsWhole(t *testing.T) {
 	assert.Equal(t, p.sent, q.sent)
 	assert.Positive(t, q.sent.Len())
 	assert.ElementsMatch(t, p.lapsing, q.lapsing)
+	assert.Equal(t, p.orphans.SlowThreshold(), q.orphans.SlowThreshold(), "which is cached")
 	assert.Equal(t, p.orphans, q.orphans)
 	assert.Equal(t, []int64{p.began, p.now, p.units, p.evictedAt, p.lastBad, p.table.Told()},
 		[]int64{q.began, q.now, q.units, q.evictedAt, q.lastBad, q.table.Told()})
