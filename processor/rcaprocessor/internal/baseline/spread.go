@@ -3,10 +3,7 @@
 
 package baseline
 
-import (
-	"math"
-	"math/bits"
-)
+import "math"
 
 // Spread is the sums of one cell that tell a shift of all durations from trouble with some of them.
 type Spread struct {
@@ -59,14 +56,17 @@ func (s *Series) Spread(from, to int64) (slow, deviation float64) {
 // Rate returns the calls a second that are normal: of the recent cells that count as normal where these are some, else
 // of the middle one of the minutes before; 0 while nothing is known.
 func (s *Series) Rate() float64 {
-	if n := bits.OnesCount16(s.good); n >= someCells {
-		var calls uint32
-		for i := range s.recent {
-			if s.good>>i&1 != 0 {
-				calls += s.recent[i].N
-			}
+	var calls, cells int64
+	for k := max(0, s.cell-Recent+1); k <= s.cell; k++ {
+		c := &s.recent[k%Recent]
+		if s.good>>(k%Recent)&1 == 0 || c.N == 0 && calls == 0 && s.minutes() == 0 { // before it was first called
+			continue
 		}
-		return float64(calls) / (float64(n) * float64(CellWidth/second))
+		calls += int64(c.N)
+		cells++
+	}
+	if cells >= someCells {
+		return float64(calls) / float64(cells*CellWidth/second)
 	}
 	var minutes []weighed
 	for i := range s.past {

@@ -174,12 +174,7 @@ func (w *Walk) own(i int32, op graph.OpID, o *Origin) {
 	switch {
 	case s.Outcome().Bad() && s.Reason() == call.ReasonRejected:
 		o.Reason, o.Waits = Shed, awaited()
-	case w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0:
-		if o.Waits = awaited(); o.Waits != 0 {
-			o.Reason = Saturation
-		} else if !s.Outcome().Bad() {
-			o.Reason = Latency
-		}
+	case w.stoodInLine(i, op, o, awaited):
 	case s.Outcome().Bad():
 		c := w.refusedChild(i)
 		if c < 0 {
@@ -190,7 +185,20 @@ func (w *Walk) own(i int32, op graph.OpID, o *Origin) {
 		if w.Spans[c].Detail() == call.DetailAuth {
 			o.Reason = Auth
 		}
+	case w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0:
+		o.Reason = Latency
 	}
+}
+
+// stoodInLine completes o when span i took longer by itself and did not get to whom it usually calls.
+func (w *Walk) stoodInLine(i int32, op graph.OpID, o *Origin, awaited func() graph.NodeID) bool {
+	if w.Facts.OwnExcess(op, w.Nodes[i].Own) == 0 {
+		return false
+	}
+	if o.Waits = awaited(); o.Waits != 0 {
+		o.Reason = Saturation
+	}
+	return o.Waits != 0
 }
 
 // refusedChild returns the last call of span i when its callee refused it as wrong, else -1.

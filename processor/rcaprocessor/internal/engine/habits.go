@@ -28,6 +28,8 @@ const (
 	// tornTimes the normal share of traces with orphans, and tornShare more, means that spans get lost on their way.
 	// The simulator's loss of 2 % is well below.
 	tornTimes, tornShare = 2, 0.05
+	// instead is how much more often another is called where it has taken the place of a habit.
+	instead = 0.4
 	// lapseScore is how sure it is at the most that somebody wants to know. Simulator: not one silent run has it.
 	lapseScore = 0.7
 )
@@ -36,7 +38,7 @@ const (
 type habits struct {
 	runs, broken       int64            // in the current second
 	allRuns, allBroken int64            // in healthy times
-	left               [maxAwaits]int64 // runs that left out a callee, since the gate was at rest
+	left, with         [maxAwaits]int64 // of the broken runs since the gate was at rest: that left a callee out, that called it
 	gate               detect.Gate
 	listed             bool
 	frozen             bool // under suspicion: the operation learns no habits
@@ -70,13 +72,30 @@ func (e *Engine) observeHabits(op graph.OpID, spans []trace.Span, nodes []trace.
 			left = true
 		}
 	}
-	if left {
-		h.broken++
+	if !left {
+		return
 	}
-	if h.broken > 0 && !h.listed {
+	h.broken++
+	for k := range st.awaits {
+		if called[k] {
+			h.with[k]++
+		}
+	}
+	if !h.listed {
 		h.listed = true
 		e.lapsing = append(e.lapsing, op)
 	}
+}
+
+// replaced says that runs without a habit call somebody else far more often than usual.
+func (st *opStats) replaced() bool {
+	_, runs := st.habits.gate.Counts()
+	for k := range st.awaits {
+		if ratio(st.habits.with[k], runs) > ratio(int64(st.awaits[k].n), int64(st.runs))+instead {
+			return true
+		}
+	}
+	return false
 }
 
 func (st *opStats) habit(k int) bool {
@@ -101,12 +120,12 @@ func (e *Engine) stepHabits(end int64, threshold float64, tainted bool) (op grap
 		h.runs, h.broken = 0, 0
 		since := h.gate.Onset()
 		h.frozen = level >= detect.Suspect && end-since < rolledOut // then it is the new way of doing things
-		if level == detect.Open && end-since >= brokenFor && !e.torn(since, end) && (op == 0 || since < onset || since == onset && e.OpName(at) < e.OpName(op)) &&
+		if level == detect.Open && end-since >= brokenFor && !e.ops[at].replaced() && !e.torn(since, end) && (op == 0 || since < onset || since == onset && e.OpName(at) < e.OpName(op)) &&
 			!e.rolledOut(at, since) && e.essential(e.graph.OpAt(at).Node) {
 			op, onset = at, since
 		}
 		if h.gate.AtRest() {
-			h.listed, h.frozen, h.left = false, false, [maxAwaits]int64{}
+			h.listed, h.frozen, h.left, h.with = false, false, [maxAwaits]int64{}, [maxAwaits]int64{}
 		} else {
 			rest = append(rest, at)
 		}
@@ -199,6 +218,7 @@ func (h *habits) merge(other *habits, st, from *opStats, t *graph.Translation) {
 		for k := range st.awaits {
 			if n := t.Nodes[from.awaits[i].node]; n != 0 && st.awaits[k].node == n {
 				h.left[k] += other.left[i]
+				h.with[k] += other.with[i]
 			}
 		}
 	}

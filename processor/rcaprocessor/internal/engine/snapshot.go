@@ -264,6 +264,7 @@ func (h *habits) snapshot(c *snapshot.Codec) {
 	}
 	for i := range h.left {
 		c.Time(&h.left[i])
+		c.Time(&h.with[i])
 	}
 	h.gate.Snapshot(c)
 	c.Bool(&h.listed)

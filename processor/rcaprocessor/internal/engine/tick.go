@@ -90,7 +90,7 @@ func (e *Engine) stepIncident(end int64, a alarm) {
 		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, Health: e.health,
 		Verdicts: func(from int64, open []string) []incident.Verdict { return e.verdicts(from, end, open) },
 	}
-	if a.level == detect.Quiet && a.lapsed != 0 { // nobody is hurt, and something is not as it was
+	if a.level == detect.Quiet && a.lapsed != 0 && len(e.keeper.Open()) == 0 { // nobody is hurt, and something is not as it was
 		o.Alarm, o.Onset = true, a.lapse
 		o.Verdicts = func(int64, []string) []incident.Verdict { return []incident.Verdict{e.lapsed(a.lapsed, a.lapse, end)} }
 	}

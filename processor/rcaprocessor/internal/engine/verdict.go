@@ -97,7 +97,7 @@ func (e *Engine) verdict(i int, ranking *blame.Ranking, rows map[blame.Row]blame
 		v.Ranked = append(v.Ranked, incident.Ranked{Node: e.candidateName(&ranked[k]), Score: round(ranked[k].Score)})
 	}
 	v.Impacted = e.impacted(top, rows)
-	v.Entries = e.entries(i, ranking)
+	v.Entries = e.entries(i, ranking, w.from)
 	e.drillDown(&v, top, w)
 	signs, why := e.causeOf(&v, top, rows, w.from, w.to)
 	told := e.tell(&v, top, &signs, w)
@@ -161,7 +161,7 @@ func (e *Engine) impacted(root *blame.Candidate, rows map[blame.Row]blame.Count)
 
 // entries returns the names of the operations at which the i-th root is felt, in order of name: all where hurt
 // units of work come in but those most of which another root explains.
-func (e *Engine) entries(i int, ranking *blame.Ranking) []string {
+func (e *Engine) entries(i int, ranking *blame.Ranking, from int64) []string {
 	of := map[graph.OpID]int64{}
 	for k := range ranking.Candidates {
 		for op, n := range ranking.Candidates[k].Entries {
@@ -169,7 +169,12 @@ func (e *Engine) entries(i int, ranking *blame.Ranking) []string {
 		}
 	}
 	var names []string
+	root := &ranking.Roots[i]
 	for op, n := range of {
+		en := &e.ops[op].entry
+		if 20*root.Entries[op] < root.Units && max(en.errors.LastBad(), en.slowness.LastBad()) < from {
+			continue // some requests are slow all the time
+		}
 		others := false
 		for k := range ranking.Roots {
 			others = others || k != i && 2*ranking.Roots[k].Entries[op] > n
@@ -192,7 +197,7 @@ func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version
 	}
 	replicas := e.replicas(c.Node, from-recentSpan)
 	units := c.Replicas
-	if i := e.silent(replicas, from, to); i != 0 && units[0] > 0 {
+	if i := e.silent(replicas, from, to); i != 0 && e.unanswered(c) {
 		units = map[graph.InstanceID]int64{i: c.Units} // calls that were not answered do not say by whom
 	}
 	byVersion := map[string]int64{}
@@ -224,6 +229,16 @@ func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version
 		version = ""
 	}
 	return instance, version
+}
+
+// unanswered says that calls are among a node's trouble that no replica answered.
+func (e *Engine) unanswered(c *blame.Candidate) bool {
+	for i, n := range c.Replicas {
+		if n > 0 && e.graph.InstanceAt(i).Node != c.Node {
+			return true
+		}
+	}
+	return false
 }
 
 // replicas returns the replicas of a node that took calls since.

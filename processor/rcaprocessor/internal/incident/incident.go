@@ -35,12 +35,12 @@ type Observation struct {
 const (
 	// silence is not health: it takes so many times longer to end an incident.
 	silence = 10
-	// agree is how many seconds must agree on a first cause, alone that many on one beside it, whose symptoms
+	// agree is for how long a first cause must have been named, alone the same of one beside it, whose symptoms
 	// may yet turn out to be the first one's.
-	agree, alone = 2, 5
+	agree, alone = 1e9, 7e9
 	// lookEvery is how often an open incident is looked at again, and further causes are looked for; recent is
-	// how far back these may lie, agreeLooks how many looks must agree on one.
-	lookEvery, recent, agreeLooks = 5e9, 60e9, 2
+	// how far back these may lie.
+	lookEvery, recent = 5e9, 60e9
 	// maxOpen and maxPast bound the incidents held.
 	maxOpen, maxPast = 16, 16
 )
@@ -55,10 +55,10 @@ type Keeper struct {
 	streaks []streak    // of the causes that the latest verdicts named
 }
 
-// streak is in how many verdicts running a root was named.
+// streak is since when verdicts running have named a root.
 type streak struct {
-	Root string
-	N    uint32
+	Root  string
+	Since int64
 }
 
 // Open returns the open incidents in the order in which they opened; read only.
@@ -66,18 +66,22 @@ func (k *Keeper) Open() []*Incident { return k.open }
 
 // Step takes one second's observation; it returns the incidents that opened, changed or ended, as they stand.
 func (k *Keeper) Step(o Observation) (changed []Incident) {
+	var over []*Incident
 	k.open = slices.DeleteFunc(k.open, func(in *Incident) bool {
-		if !k.over(in, &o) {
-			return false
+		if k.over(in, &o) {
+			over = append(over, in)
+			return true
 		}
-		changed = append(changed, k.resolve(in, &o))
-		return true
+		return false
 	})
+	for _, in := range over {
+		changed = append(changed, k.resolve(in, &o))
+	}
 	switch {
 	case len(changed) > 0:
 	case len(k.open) == 0:
 		changed = k.mayOpen(&o)
-	case o.Alarm && o.Now-k.looked >= lookEvery:
+	case o.Alarm && (o.Now-k.looked >= lookEvery || k.pending()):
 		k.looked = o.Now
 		changed = append(k.mayUpdate(&o), k.mayJoin(&o)...)
 	}
@@ -104,20 +108,26 @@ func (k *Keeper) Rewind(now int64) {
 	}
 }
 
-// count takes note of the causes that verdicts name, and returns how often running each was.
-func (k *Keeper) count(vs []Verdict) []uint32 {
-	next, n := make([]streak, len(vs)), make([]uint32, len(vs))
+// named takes note of the causes that verdicts name, and returns for how long running each was.
+func (k *Keeper) named(vs []Verdict, now int64) []int64 {
+	next, long := make([]streak, len(vs)), make([]int64, len(vs))
 	for i := range vs {
-		next[i] = streak{vs[i].Root, 1}
+		next[i] = streak{vs[i].Root, now}
 		for _, s := range k.streaks {
 			if s.Root == vs[i].Root {
-				next[i].N = s.N + 1
+				next[i].Since = s.Since
 			}
 		}
-		n[i] = next[i].N
+		long[i] = now - next[i].Since
 	}
 	k.streaks = next
-	return n
+	return long
+}
+
+// pending says that a cause was named that has no incident yet.
+func (k *Keeper) pending() bool {
+	open := k.roots(nil)
+	return slices.ContainsFunc(k.streaks, func(s streak) bool { return !slices.Contains(open, s.Root) })
 }
 
 func (k *Keeper) mayOpen(o *Observation) (changed []Incident) {
@@ -129,13 +139,13 @@ func (k *Keeper) mayOpen(o *Observation) (changed []Incident) {
 		k.alarm = o.Now
 	}
 	vs := o.Verdicts(o.Onset, nil)
-	running := k.count(vs)
+	long := k.named(vs, o.Now)
 	for i := range vs {
-		need := uint32(agree)
+		need := int64(agree)
 		if i > 0 {
 			need = alone
 		}
-		if running[i] < need || vs[i].Score < k.Policy.Confidence || !leads(&vs[i], k.Policy.Margin) {
+		if long[i] < need || vs[i].Score < k.Policy.Confidence || !leads(&vs[i], k.Policy.Margin) {
 			break
 		}
 		changed = append(changed, k.begin(o, vs[i]))
@@ -155,6 +165,9 @@ func (k *Keeper) begin(o *Observation, v Verdict) Incident {
 	onset := onset(o, &v)
 	in := &Incident{State: Opened, Onset: onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - onset, Changed: o.Now, Verdict: v}
 	in.ID = id(v, onset)
+	for n := int64(1); k.taken(in.ID, v.Root); n++ {
+		in.ID = id(v, onset+n*minute)
+	}
 	for _, l := range k.past {
 		if l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
 			in.ID, in.Onset = l.ID, l.Onset
@@ -162,6 +175,12 @@ func (k *Keeper) begin(o *Observation, v Verdict) Incident {
 	}
 	k.open = append(k.open, in)
 	return *in
+}
+
+// taken says that an incident with another root, or an open one, has this id.
+func (k *Keeper) taken(id, root string) bool {
+	return slices.ContainsFunc(k.open, func(in *Incident) bool { return in.ID == id }) ||
+		slices.ContainsFunc(k.past, func(in *Incident) bool { return in.ID == id && in.Verdict.Root != root })
 }
 
 // onset is when the first call of the root began. The alarm is raised by those who waited for it, so it is late
@@ -215,13 +234,27 @@ func (k *Keeper) mayJoin(o *Observation) (changed []Incident) {
 		return nil
 	}
 	vs := o.Verdicts(max(o.Onset, o.Now-recent), open)
-	running := k.count(vs)
+	long := k.named(vs, o.Now)
 	for i := range vs {
-		if !slices.Contains(open, vs[i].Root) && vs[i].Score >= k.Policy.Confidence && running[i] >= agreeLooks && len(k.open) < maxOpen {
-			changed = append(changed, k.begin(o, vs[i]))
+		v := &vs[i]
+		if slices.Contains(open, v.Root) || v.Score < k.Policy.Confidence || long[i] < alone || len(k.open) == maxOpen {
+			continue
+		}
+		for _, m := range v.Moves {
+			if m.Node == v.Root { // some of its calls are slow all the time: those are not its onset
+				v.Onset = m.At
+			}
+		}
+		if !k.dealtWith(v) {
+			changed = append(changed, k.begin(o, *v))
 		}
 	}
 	return changed
+}
+
+// dealtWith says that the verdict is about what a past incident was about.
+func (k *Keeper) dealtWith(v *Verdict) bool {
+	return slices.ContainsFunc(k.past, func(l *Incident) bool { return l.Verdict.Root == v.Root && v.Onset <= l.LastBad })
 }
 
 // roots returns those of the open incidents but one.

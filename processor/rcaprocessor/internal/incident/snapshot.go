@@ -31,7 +31,7 @@ func (k *Keeper) Snapshot(c *snapshot.Codec) {
 		}
 		s := &k.streaks[i]
 		c.String(&s.Root)
-		snapshot.Uint(c, &s.N, 1<<20)
+		c.Time(&s.Since)
 	}
 }
 

@@ -117,9 +117,10 @@ func score(ranked []Ranked, root string) float64 {
 	return 0
 }
 
+const minute = int64(60e9)
+
 // id is short, and the same on every replica that finds the same root within the same minute.
 func id(v Verdict, onset int64) string {
-	const minute = 60e9
 	short := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
