@@ -99,9 +99,9 @@ type Facts interface {
 	// Awaits returns a callee that the operation nearly always calls, and of which called counts much fewer
 	// calls than usual; 0 for none.
 	Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
-	// Starved says that a call timed out in no more than its normal time: what was left of a deadline was too little,
-	// and went elsewhere.
-	Starved(s *trace.Span) bool
+	// Starved says that a call timed out in no more than its normal time, or nearly so while its parent lost more by
+	// itself, excess nanoseconds: what was left of a deadline was too little, and went elsewhere.
+	Starved(s *trace.Span, excess int64) bool
 	// Multiplies returns a callee of which called counts many more calls than the operation usually makes; 0 for none.
 	Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 }
@@ -190,12 +190,17 @@ func (w *Walk) own(i int32, op graph.OpID, o *Origin) {
 	}
 }
 
-// stoodInLine completes o when span i took longer by itself and did not get to whom it usually calls.
+// stoodInLine completes o when span i took longer by itself and did not get to whom it usually calls, or too late.
 func (w *Walk) stoodInLine(i int32, op graph.OpID, o *Origin, awaited func() graph.NodeID) bool {
 	if w.Facts.OwnExcess(op, w.Nodes[i].Own) == 0 {
 		return false
 	}
-	if o.Waits = awaited(); o.Waits != 0 {
+	if o.Waits = awaited(); o.Waits == 0 {
+		if c := w.failed(i, func(*trace.Span) bool { return true }); c >= 0 { // starved: others have been followed
+			o.Waits = w.Facts.Callee(graph.OpID(w.Spans[c].Op))
+		}
+	}
+	if o.Waits != 0 {
 		o.Reason = Saturation
 	}
 	return o.Waits != 0
@@ -258,7 +263,8 @@ func (w *Walk) starving(i int32) bool {
 // failedChild returns the failed synchronous child that ended last, -1 when none failed. Cancelled
 // siblings are not failed, the Outcome says so; nor are starved ones.
 func (w *Walk) failedChild(i int32) int32 {
-	return w.failed(i, func(s *trace.Span) bool { return !w.Facts.Starved(s) })
+	excess := w.Facts.OwnExcess(graph.OpID(w.Spans[i].Op), w.Nodes[i].Own)
+	return w.failed(i, func(s *trace.Span) bool { return !w.Facts.Starved(s, excess) })
 }
 
 func (w *Walk) failed(i int32, counts func(*trace.Span) bool) int32 {

@@ -57,7 +57,7 @@ func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i 
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
 	o := e.graph.OpAt(op)
-	bad := s.Outcome().Bad() && !e.Starved(s)
+	bad := s.Outcome().Bad() && !e.starved(spans, nodes, i)
 	hurt := bad || s.Duration() > st.total.SlowThreshold()
 	st.total.Observe(at, s.Duration(), bad, e.tainted)
 
@@ -228,13 +228,22 @@ func excess(s *baseline.Series, d int64) int64 {
 	return 0
 }
 
-// Starved says that a call timed out in no more than its normal time.
-func (e *Engine) Starved(s *trace.Span) bool {
+// Starved says that a call timed out in no more than its normal time, or without being slow while its parent lost
+// more by itself.
+func (e *Engine) Starved(s *trace.Span, lost int64) bool {
 	if s.Reason() != call.ReasonTimeout || !s.Role().Outgoing() {
 		return false
 	}
 	total := &e.ops[s.Op].total
-	return total.Known() && s.Duration() <= total.Median()
+	return total.Known() && (s.Duration() <= total.Median() || s.Duration() <= total.SlowThreshold() && lost > excess(total, s.Duration()))
+}
+
+func (e *Engine) starved(spans []trace.Span, nodes []trace.Node, i int32) bool {
+	lost := int64(0)
+	if p := nodes[i].Parent; p >= 0 {
+		lost = e.OwnExcess(graph.OpID(spans[p].Op), nodes[p].Own)
+	}
+	return e.Starved(&spans[i], lost)
 }
 
 // Awaits returns the callee that op calls most nearly always, and of which called counts much fewer calls
