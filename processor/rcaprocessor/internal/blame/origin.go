@@ -200,7 +200,7 @@ func (w *Walk) stoodInLine(i int32, op graph.OpID, o *Origin, awaited func() gra
 			o.Waits = w.Facts.Callee(graph.OpID(w.Spans[c].Op))
 		}
 	}
-	if o.Waits != 0 {
+	if s := &w.Spans[i]; o.Waits != 0 && !(s.Outcome().Bad() && s.Reason() == call.ReasonTimeout) { // its own time was up, in line or not
 		o.Reason = Saturation
 	}
 	return o.Waits != 0

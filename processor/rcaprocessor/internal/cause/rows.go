@@ -58,7 +58,7 @@ var codebook = []row{
 
 	// How time is lost.
 	{ConnPool, emitter, mechanism, func(s *Signs) float64 {
-		return when(s.ownSlow(), ramp(s.Saturation, 0.05, 0.15)*ramp(s.OwnSpread, apart/2, apart))
+		return when(s.ownSlow(), max(ramp(s.Saturation, 0.05, 0.15)*ramp(s.OwnSpread, apart/2, apart), ramp(s.Saturation, 0.3, 0.6)))
 	},
 		of(func(s *Signs) float64 { return s.Saturation }, "stood in line for a connection")},
 	{Overload, emitter, mechanism, func(s *Signs) float64 { return share(s.Shed) },
