@@ -11,7 +11,7 @@ import (
 
 // A component takes over those who stood in line for it when its own record strays at least so far; those who failed
 // without asking it when it strays as far as a root's must, for that may have been their own fault.
-const waitsFor, failsFor = 0.3, rootStrength
+const waitsFor, failsFor = 0.3, RootStrength
 
 // attribute prepares what blamed needs to know of all rows together.
 func (r *ranking) attribute() {

@@ -13,8 +13,9 @@ const (
 	// maxRoots is the most causes named at once.
 	maxRoots = 4
 	// A further root explains at least so much of the trouble, by so many units of work, and its own record strays
-	// at least so far.
-	rootShare, rootUnits, rootStrength = 0.15, 10, 0.5
+	// at least as far as RootStrength.
+	rootShare, rootUnits = 0.15, 10
+	RootStrength         = 0.5
 	// passive: a candidate most of whose units only stood in line, or were shed, gives way to a component below it
 	// that explains at least so much of what it does itself.
 	passive, active = 0.6, 0.3
@@ -72,7 +73,7 @@ func (r *ranking) giveWay() {
 	}
 	for i := 1; i < len(r.candidates); i++ {
 		c := r.candidates[i]
-		if c.Node != 0 && r.Reaches(top.Node, c.Node) && c.Support.Strength() >= rootStrength && float64(c.excess) >= active*float64(top.excess) {
+		if c.Node != 0 && r.Reaches(top.Node, c.Node) && c.Support.Strength() >= RootStrength && float64(c.excess) >= active*float64(top.excess) {
 			r.candidates = slices.Insert(slices.Delete(r.candidates, i, i+1), 0, c)
 			return
 		}
@@ -80,7 +81,7 @@ func (r *ranking) giveWay() {
 }
 
 func (r *ranking) standsAlone(c *Candidate, causes []Cause) bool {
-	if float64(c.excess) < rootShare*float64(r.total) || c.Units < rootUnits || c.Support.Strength() < rootStrength {
+	if float64(c.excess) < rootShare*float64(r.total) || c.Units < rootUnits || c.Support.Strength() < RootStrength {
 		return false
 	}
 	return !slices.ContainsFunc(causes, func(k Cause) bool { return r.follows(c, k) })

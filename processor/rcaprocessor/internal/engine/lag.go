@@ -51,7 +51,8 @@ type lagVerdict struct {
 
 // attributeLag hands the rows of late records to whoever the lag is due to, and those of producers that publish far
 // more than usual, each time as fast as ever, from the topic to the producer.
-func (e *Engine) attributeLag(rows map[blame.Row]blame.Count, from, to int64) map[blame.Row]blame.Count {
+func (e *Engine) attributeLag(rows map[blame.Row]blame.Count, w *world) map[blame.Row]blame.Count {
+	from, to := w.from, w.to
 	known := map[lagKey]lagVerdict{}
 	out := make(map[blame.Row]blame.Count, len(rows))
 	for r, c := range rows {
@@ -60,7 +61,9 @@ func (e *Engine) attributeLag(rows map[blame.Row]blame.Count, from, to int64) ma
 			k := lagKey{r.Node, r.Entry}
 			v, ok := known[k]
 			if !ok {
-				v = e.lagOwner(r.Node, r.Entry, rows, from, to)
+				if v = e.lagOwner(r.Node, r.Entry, rows, from, to); v.why == lagBroker {
+					v = e.backlog(v, w)
+				}
 				known[k] = v
 			}
 			if v.owner != r.Node {
@@ -89,6 +92,19 @@ func lagPath(p blame.Path, v lagVerdict) blame.Path {
 		return blame.Path{p[0], v.owner}
 	}
 	return blame.Path{p[0], p[1], v.owner}
+}
+
+// backlog says what records that nothing else explains still wait for: the root of an open incident that their topic
+// feels. What piled up outlasts what it piled up for.
+func (e *Engine) backlog(v lagVerdict, w *world) lagVerdict {
+	for _, in := range e.keeper.Open() {
+		var root graph.NodeID
+		e.graph.Named(in.Verdict.Root, func(n graph.NodeID) { root = n })
+		if root != 0 && root != v.owner && w.Reaches(v.owner, root) && w.Support(v.owner).Strength() < blame.RootStrength {
+			return lagVerdict{root, blame.Latency, lagReader}
+		}
+	}
+	return v
 }
 
 // lagOwner says whom the lag of a reader's records is due to in [from, to), whose hurt units of work are rows.

@@ -24,10 +24,10 @@ const maxRanked = 5
 // likeliest first. What follows from the roots that open incidents have is none.
 func (e *Engine) verdicts(from, end int64, open []string) []incident.Verdict {
 	from, to := e.window(from, end)
-	rows := e.attributeLag(e.ledger.Window(from, to), from, to)
+	w := e.world(from, to)
+	rows := e.attributeLag(e.ledger.Window(from, to), w)
 	start := max(from-beforeSeconds*second, e.began)
 	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
-	w := e.world(from, to)
 	ranking := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, e.known(open), w)
 	if len(ranking.Candidates) == 0 && len(open) == 0 {
 		return []incident.Verdict{{Root: incident.Unknown, Kind: incident.Unknown, Cause: incident.Unknown}}
