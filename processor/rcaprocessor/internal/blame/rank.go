@@ -119,6 +119,7 @@ type tally struct {
 	Candidate
 	weight, usual int64
 	paths         map[Path]int64
+	called        []graph.NodeID // of a place: whom its replicas called in vain, or are
 	exemplar      Count
 }
 
@@ -167,7 +168,7 @@ func (r *ranking) sum() {
 			if c.Nodes = r.common.owners; c.Place.Broker != "" {
 				c.Nodes = r.topics(c.Place)
 			}
-			c.Support = r.strongest(c.Nodes)
+			c.Support = r.strongest(slices.Concat(c.Nodes, t.called))
 		}
 		c.Reason = Reason(slices.Index(c.Reasons[:], slices.Max(c.Reasons[:])))
 		c.Path = most(t.paths, r.comparePaths)
@@ -180,7 +181,7 @@ func (r *ranking) sum() {
 // strongest returns the record of those of nodes that strays furthest.
 func (r *ranking) strongest(nodes []graph.NodeID) (best Support) {
 	for _, n := range nodes {
-		if s := r.record(n); s.Strength() > best.Strength() {
+		if s := r.record(n); s.Strength() > best.Strength() || s.Strength() == best.Strength() && byName(r.OpName, s.Op, best.Op) < 0 {
 			best = s
 		}
 	}
@@ -211,6 +212,9 @@ func (r *ranking) add(row Row, c Count) {
 		r.tallies[k] = t
 	}
 	path, reason := row.Path, row.Reason
+	if k.node == 0 && !slices.Contains(t.called, row.Node) {
+		t.called = append(t.called, row.Node)
+	}
 	if waited {
 		path.push(k.node)
 		t.Waiting += c.Units

@@ -97,11 +97,20 @@ func lagPath(p blame.Path, v lagVerdict) blame.Path {
 // backlog says what records that nothing else explains still wait for: the root of an open incident that their topic
 // feels. What piled up outlasts what it piled up for.
 func (e *Engine) backlog(v lagVerdict, w *world) lagVerdict {
+	if w.Support(v.owner).Strength() >= blame.RootStrength {
+		return v
+	}
 	for _, in := range e.keeper.Open() {
-		var root graph.NodeID
-		e.graph.Named(in.Verdict.Root, func(n graph.NodeID) { root = n })
-		if root != 0 && root != v.owner && w.Reaches(v.owner, root) && w.Support(v.owner).Strength() < blame.RootStrength {
-			return lagVerdict{root, blame.Latency, lagReader}
+		for _, name := range append([]string{in.Verdict.Root}, in.Verdict.Members...) {
+			root := graph.NodeID(0)
+			e.graph.Named(name, func(n graph.NodeID) {
+				if n != v.owner && w.Reaches(v.owner, n) {
+					root = n
+				}
+			})
+			if root != 0 {
+				return lagVerdict{root, blame.Latency, lagReader}
+			}
 		}
 	}
 	return v
