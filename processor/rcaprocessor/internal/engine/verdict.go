@@ -26,8 +26,12 @@ func (e *Engine) verdicts(from, end int64, open []string) []incident.Verdict {
 	from, to := e.window(from, end)
 	w := e.world(from, to)
 	rows := e.attributeLag(e.ledger.Window(from, to), w)
-	start := max(from-beforeSeconds*second, e.began)
-	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
+	healthy := from // what an open incident brought is not usual
+	for _, in := range e.keeper.Open() {
+		healthy = min(healthy, in.Onset)
+	}
+	start := max(healthy-beforeSeconds*second, e.began)
+	before := blame.Window{Rows: e.ledger.Window(start, healthy), Seconds: (healthy - start) / second}
 	ranking := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, e.known(open), w)
 	if len(ranking.Candidates) == 0 && len(open) == 0 {
 		return []incident.Verdict{{Root: incident.Unknown, Kind: incident.Unknown, Cause: incident.Unknown}}
