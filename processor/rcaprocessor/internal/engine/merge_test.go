@@ -242,13 +242,22 @@ func TestEveryFieldMerges(t *testing.T) {
 		{reflect.TypeFor[Engine](), []string{
 			"clock", "table", "graph", "ledger", "keeper", "hurt", "ops", "instances", "nodes", "touched", "taints", "began", "now",
 			"units", "evictedAt", "lastBad", "parts", "published", "counts", "walker",
-			"orphans", "lapsing", // merged
+			"orphans", "lapsing", "lagging", "laneBytes", "study", "sent", // merged
+			"receipts",                                       // looked at with their traces, which come first
 			"set", "onChange", "visit", "tick", "restoredAt", // e's own
-			"walk", "serial", "batch", "sources", // of the moment
+			"walk", "serial", "traces", "batch", "sources", // of the moment
 		}},
-		{reflect.TypeFor[opStats](), []string{"total", "own", "awaits", "runs", "answered", "asked", "entry", "habits"}},
+		{reflect.TypeFor[opStats](), []string{
+			"total", "own", "awaits", "runs", "answered", "asked", "called", "entry", "habits", "reader", "retries",
+			"try", // of the moment
+		}},
+		{reflect.TypeFor[habits](), []string{"runs", "broken", "allRuns", "allBroken", "left", "with", "gate", "listed", "frozen"}},
+		{reflect.TypeFor[readerStats](), []string{"lag", "gate", "units", "late", "allUnits", "allLag", "lanes", "listed"}},
+		{reflect.TypeFor[readerLane](), []string{"lane", "counts", "gate", "units", "bad"}},
+		{reflect.TypeFor[topicStats](), []string{"all", "lanes"}},
+		{reflect.TypeFor[topicLane](), []string{"lane", "counts"}},
 		{reflect.TypeFor[entryStats](), []string{"units", "bad", "slow", "allUnits", "allBad", "allSlow", "errors", "slowness", "heard", "listed"}},
-		{reflect.TypeFor[nodeStats](), []string{"seconds"}},
+		{reflect.TypeFor[nodeStats](), []string{"seconds", "topic"}},
 		{reflect.TypeFor[instanceStats](), []string{"cells", "cell", "last"}},
 	} {
 		for f := range tt.of.Fields() {
