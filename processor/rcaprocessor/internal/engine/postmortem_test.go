@@ -146,5 +146,6 @@ func TestAmplifiers(t *testing.T) {
 	assert.InDelta(t, 2, got[0].now, .1)
 	assert.InDelta(t, 1, got[0].normal, .01)
 	assert.Empty(t, p.amplifiers(&incident.Verdict{Root: "postgresql/shop", Impacted: []string{"shop/gateway"}}, w), "orders are no part of it")
+	assert.Empty(t, p.amplifiers(&incident.Verdict{Root: "shop/gateway", Impacted: []string{"shop/orders"}}, w), "nor is the database")
 	assert.Empty(t, p.amplifiers(all, p.world(lapse-40*second, lapse-20*second)), "nobody tried again")
 }

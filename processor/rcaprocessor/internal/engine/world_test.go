@@ -187,7 +187,7 @@ func TestStarved(t *testing.T) {
 		assert.Equal(t, tt.want, p.Starved(&s), tt.name)
 	}
 	p.ops[client] = opStats{}
-	s := trace.NewSpan(trace.Facts{ID: 1, Start: dawn, End: dawn + 1, Op: uint32(client), Role: call.RoleClient, Outcome: call.Fail, Reason: call.ReasonTimeout})
+	s := trace.NewSpan(trace.Facts{ID: 1, Start: dawn, End: dawn, Op: uint32(client), Role: call.RoleClient, Outcome: call.Fail, Reason: call.ReasonTimeout})
 	assert.False(t, p.Starved(&s), "nobody knows how long it takes")
 
 	for calls, want := range map[int]graph.NodeID{1: 0, 4: 0, 5: p.named("postgresql/shop"), 50: p.named("postgresql/shop")} {
