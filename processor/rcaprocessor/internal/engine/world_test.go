@@ -175,20 +175,24 @@ func TestStarved(t *testing.T) {
 		op     graph.OpID
 		role   call.Role
 		took   int64
+		lost   int64 // by the parent itself
 		reason call.Reason
 		want   bool
 	}{
-		{"it had less than it takes", client, call.RoleClient, 2 * ms, call.ReasonTimeout, true},
-		{"it had more", client, call.RoleClient, 8 * ms, call.ReasonTimeout, false},
-		{"it failed for another reason", client, call.RoleClient, 2 * ms, call.ReasonError, false},
-		{"it answers", server, call.RoleServer, 2 * ms, call.ReasonTimeout, false},
+		{"it had less than it takes", client, call.RoleClient, 2 * ms, 0, call.ReasonTimeout, true},
+		{"it had more", client, call.RoleClient, 8 * ms, 0, call.ReasonTimeout, false},
+		{"it had more, and its parent had lost as much", client, call.RoleClient, 8 * ms, 50 * ms, call.ReasonTimeout, true},
+		{"its parent had lost less", client, call.RoleClient, 8 * ms, ms, call.ReasonTimeout, false},
+		{"it was slow, whatever its parent lost", client, call.RoleClient, 300 * ms, second, call.ReasonTimeout, false},
+		{"it failed for another reason", client, call.RoleClient, 2 * ms, 0, call.ReasonError, false},
+		{"it answers", server, call.RoleServer, 2 * ms, 0, call.ReasonTimeout, false},
 	} {
 		s := trace.NewSpan(trace.Facts{ID: 1, Start: dawn, End: dawn + tt.took, Op: uint32(tt.op), Role: tt.role, Outcome: call.Fail, Reason: tt.reason})
-		assert.Equal(t, tt.want, p.Starved(&s), tt.name)
+		assert.Equal(t, tt.want, p.Starved(&s, tt.lost), tt.name)
 	}
 	p.ops[client] = opStats{}
 	s := trace.NewSpan(trace.Facts{ID: 1, Start: dawn, End: dawn, Op: uint32(client), Role: call.RoleClient, Outcome: call.Fail, Reason: call.ReasonTimeout})
-	assert.False(t, p.Starved(&s), "nobody knows how long it takes")
+	assert.False(t, p.Starved(&s, 0), "nobody knows how long it takes")
 
 	for calls, want := range map[int]graph.NodeID{1: 0, 4: 0, 5: p.named("postgresql/shop"), 50: p.named("postgresql/shop")} {
 		assert.Equal(t, want, p.Multiplies(server, func(n graph.NodeID) int {
