@@ -5,7 +5,8 @@ package baseline
 
 import "math"
 
-// Spread is the sums of one cell that tell a shift of all durations from trouble with some of them.
+// Spread is the sums of one cell that tell a shift of all durations from trouble with some of them. Slow is counted
+// against the threshold that was known at the time: merged, it is what each side saw for itself.
 type Spread struct {
 	Slow    uint32 // beyond SlowThreshold
 	Squares int64  // sum of (log2(1+us))^2, in 1/1024

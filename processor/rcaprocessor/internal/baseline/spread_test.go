@@ -42,7 +42,7 @@ func TestSpreadTellsAShiftFromTroubleWithSome(t *testing.T) {
 	assert.Zero(t, slow)
 	assert.Zero(t, deviation)
 
-	some.Rewind()
+	some.Rewind(at(5))
 	slow, _ = some.Spread(at(0), at(40))
 	assert.Zero(t, slow)
 }
@@ -85,20 +85,52 @@ func TestWhole(t *testing.T) {
 func TestRate(t *testing.T) {
 	assert.Zero(t, new(Series).Rate())
 	assert.InDelta(t, 2, healthy(20).Rate(), 1e-9, "20 in a cell of 10 s")
+
+	gap := new(Series)
+	fill(gap, 0, 1, 20, 5*ms, clean)
+	fill(gap, 6, 10, 20, 5*ms, clean)
+	assert.InDelta(t, 40./70, gap.Rate(), 1e-9, "cells in which nobody called count: 40 in seven that are out of quarantine")
+	late := new(Series)
+	fill(late, 5, 11, 20, 5*ms, clean)
+	late.cell, late.good = CellOf(at(10)), allGood
+	assert.InDelta(t, 2, late.Rate(), 1e-9, "but not those before it was first called")
+
+	old := healthy(40)
+	fill(old, 40, 40+Recent, 100, 5*ms, func(cell int64) bool { return cell >= CellOf(at(40)) })
+	assert.InDelta(t, 2, old.Rate(), 1e-9, "where no recent cell is normal the minutes before say it")
 }
 
 func TestDriftTellsGrowthFromAStep(t *testing.T) {
-	step, growth := healthy(30), new(Series)
-	fill(step, 30, 33, 20, 50*ms, clean)
-	for k := range int64(33) {
-		fill(growth, k, k+1, 20, 5*ms+k*ms, clean)
+	const cells = 66
+	grow := func(perMille int64) *Series {
+		s := new(Series)
+		for k := range int64(cells) {
+			fill(s, k, k+1, 20, 100*ms+k*perMille*ms/10, clean)
+		}
+		return s
 	}
-	assert.InDelta(t, 0, step.Drift(at(30), at(33)), 0.01)
-	assert.InDelta(t, 0.9, growth.Drift(at(30), at(33)), 0.1)
-	assert.Zero(t, healthy(30).Drift(at(28), at(30)), "it did not grow")
-
-	young := healthy(10)
-	fill(young, 10, 12, 20, 50*ms, clean)
-	assert.Zero(t, young.Drift(at(10), at(12)), "too little lies before")
-	assert.Zero(t, growth.Drift(at(50), at(60)), "nothing lies there")
+	step := healthy(30)
+	fill(step, 30, cells, 20, 50*ms, clean)
+	fall := new(Series)
+	for k := range int64(cells) {
+		fill(fall, k, k+1, 20, (100-k)*ms, clean)
+	}
+	for _, tt := range []struct {
+		name string
+		s    *Series
+		to   int64
+		want bool
+	}{
+		{"it doubles all the while", grow(20), cells, true},
+		{"it grows, by too little", grow(5), cells, false},
+		{"a step", step, cells, false},
+		{"it falls", fall, cells, false},
+		{"it did not grow", healthy(cells), cells, false},
+		{"five minutes are too few", grow(20), 24, false},
+		{"nothing lies there", grow(20), -300, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, tt.s.Drift(at(tt.to-6), at(tt.to)))
+		})
+	}
 }

@@ -82,7 +82,7 @@ func (s *shop) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 	return 0
 }
 
-func (s *shop) Starved(c *trace.Span) bool {
+func (s *shop) Starved(c *trace.Span, _ int64) bool {
 	return !s.new && c.Reason() == call.ReasonTimeout && c.Role().Outgoing() && c.Duration() <= 10*ms
 }
 

@@ -99,8 +99,10 @@ func TestOriginReasons(t *testing.T) {
 			s{"d", "i", client, "orders db", 20, 29, ok, none}.of(plain),
 		}},
 
-		{name: "a call that had hardly any time left is nobody's failure", node: "orders", why: Latency,
+		{name: "a call that had hardly any time left is nobody's failure", node: "orders", waits: "db", why: Latency,
 			spans: []detailed{root(300, fail, timeout), db("b", 295, 299, fail, timeout, plain)}},
+		{name: "one whose caller had stood in line for it", node: "orders", waits: "db", why: Saturation,
+			spans: []detailed{root(300, fail, broken), db("b", 295, 299, fail, timeout, plain)}},
 		{name: "a call that timed out in its own right is", node: "db", why: Latency,
 			spans: []detailed{root(300, fail, timeout), db("b", 100, 299, fail, timeout, plain)}},
 	} {

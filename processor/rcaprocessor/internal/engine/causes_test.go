@@ -237,3 +237,29 @@ func TestTwoIncidentsOutliveRestart(t *testing.T) {
 	}
 	assert.Equal(t, map[string]bool{ids[0]: true, ids[1]: true}, ended)
 }
+
+// An incident that ended does not reopen on its old trouble while another is open.
+func TestDoesNotReopenOnOldTrouble(t *testing.T) {
+	opened := 0
+	for _, in := range told(t, failingLogins(1, 30, 0, 80, 130)).of(ordersRoot) {
+		if in.State == incident.Opened {
+			opened++
+		}
+	}
+	assert.Equal(t, 1, opened)
+}
+
+// What is hurt now and then all the time is no entry of an incident: another one there does not keep it open. Until
+// that has opened it is taken for a symptom.
+func TestEndsByItsOwnEntries(t *testing.T) {
+	const fault = dawn + 2*minute
+	p := told(t, failingLogins(1, 30, 20, 50, 130))
+	orders, logins := p.of(ordersRoot), p.of(accountsRoot)
+	assert.Equal(t, []string{"shop/gateway /order"}, orders[0].Verdict.Entries)
+	last := orders[len(orders)-1]
+	require.Equal(t, incident.Resolved, last.State)
+	assert.GreaterOrEqual(t, last.Resolved, fault+60*second)
+	assert.LessOrEqual(t, last.Resolved, max(fault+30*second, logins[0].Detected)+32*second)
+	assert.Less(t, last.Resolved, fault+70*second, "logins fail until the 50th second")
+	assert.InDelta(t, fault+20*second, logins[0].Onset, float64(3*second))
+}

@@ -44,6 +44,8 @@ func (e *Engine) Merge(other *Engine) {
 	e.study.merge(&other.study, node, func(op graph.OpID) graph.OpID { return t.Ops[op] },
 		func(i graph.InstanceID) graph.InstanceID { return t.Instances[i] })
 	e.sent.Merge(other.sent, node)
+	e.receipts.Lost += other.receipts.Lost
+	e.study.logs.dropped += other.study.logs.dropped
 	e.keeper.Merge(&other.keeper)
 	e.publish(e.keeper.Open())
 	e.hurt.merge(&other.hurt, e.parts != nil)

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -13,10 +14,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 )
 
 // verdictOf asks an engine who is to blame for what was hurt in [from, to).
@@ -38,12 +41,14 @@ func split(spans []span) (even, odd []span) {
 
 // sums is what an engine has counted, in names.
 type sums struct {
-	Began, Now, Units int64
-	Counts            Counts
-	Ops               map[string]opSums
-	Replicas          map[string]instanceStats
-	Nodes             map[string]nodeStats
-	Nearby            []string
+	Began, Now, Units   int64
+	Counts              Counts
+	Ops                 map[string]opSums
+	Replicas            map[string]instanceStats
+	Nodes               map[string]nodeStats
+	Nearby              []string
+	Orphans, OrphansNow baseline.Cell
+	Sent                map[uint64]string
 }
 
 type opSums struct {
@@ -52,11 +57,25 @@ type opSums struct {
 	Awaits                       map[string][2]uint32
 	Runs, Asked, Answered        uint32
 	Units, Bad                   int64
+	Retries, RetriesNow          baseline.Tally
+	Reader                       *readerSums
+}
+
+type readerSums struct {
+	Lag, LagNow baseline.Cell
+	Units, Late int64
+	Lanes       map[queue.Lane][2]baseline.Tally
+}
+
+func talliesOf(c *baseline.Counts) (out [2]baseline.Tally) {
+	out[0], _ = c.Normal()
+	out[1], _ = c.Window(0, math.MaxInt64)
+	return out
 }
 
 func sumsOf(e *Engine) sums {
 	s := sums{Began: e.began, Now: e.now, Units: e.units, Counts: e.Counts(),
-		Ops: map[string]opSums{}, Replicas: map[string]instanceStats{}, Nodes: map[string]nodeStats{}}
+		Ops: map[string]opSums{}, Replicas: map[string]instanceStats{}, Nodes: map[string]nodeStats{}, Sent: map[uint64]string{}}
 	for i := 1; i < len(e.ops); i++ {
 		st := &e.ops[i]
 		o := opSums{
@@ -64,6 +83,17 @@ func sumsOf(e *Engine) sums {
 			TotalNow: st.total.Window(0, math.MaxInt64), OwnNow: st.own.Window(0, math.MaxInt64), Median: st.total.Median(),
 			Awaits: map[string][2]uint32{}, Runs: st.runs, Asked: st.asked, Answered: st.answered,
 			Units: st.entry.allUnits, Bad: st.entry.allBad,
+		}
+		if st.retries != nil {
+			n := talliesOf(st.retries)
+			o.Retries, o.RetriesNow = n[0], n[1]
+		}
+		if r := st.reader; r != nil {
+			o.Reader = &readerSums{Lag: r.lag.Normal(), LagNow: r.lag.Window(0, math.MaxInt64), Units: r.allUnits, Late: r.allLag,
+				Lanes: map[queue.Lane][2]baseline.Tally{}}
+			for k := range r.lanes {
+				o.Reader.Lanes[r.lanes[k].lane] = talliesOf(&r.lanes[k].counts)
+			}
 		}
 		for _, a := range st.awaits {
 			if a.node != 0 { // each one learns by itself which service is behind an address
@@ -85,13 +115,40 @@ func sumsOf(e *Engine) sums {
 		for k := range n.seconds {
 			n.seconds[k].hurt = 0 // by each one's own idea of slow
 		}
+		if n.topic != nil { // partitions come in any order
+			n.topic = &topicStats{all: n.topic.all, lanes: slices.Clone(n.topic.lanes)}
+			slices.SortFunc(n.topic.lanes, func(a, b topicLane) int { return cmp.Compare(a.lane, b.lane) })
+		}
 		if n != (nodeStats{}) {
 			s.Nodes[kindName(e.graph.NodeAt(graph.NodeID(i)).Kind)+" "+e.NodeName(graph.NodeID(i))] = n
 		}
 	}
 	e.graph.Edges(func(edge graph.Edge) { s.Nearby = append(s.Nearby, e.NodeName(edge.From)+" > "+e.NodeName(edge.To)) })
 	slices.Sort(s.Nearby)
+	s.Orphans, s.OrphansNow = e.orphans.Normal(), e.orphans.Window(0, math.MaxInt64)
+	for span := range uint64(100_000) { // tests count them up
+		if p := e.sent.Find(span); p != nil {
+			s.Sent[span] = fmt.Sprint(p.Value, p.Lane, e.NodeName(p.Node))
+		}
+	}
 	return s
+}
+
+// messages gives records of the shop's traffic partitions, has one in ten statements repeated, and loses some spans.
+func messages(spans []span) []span {
+	for i := range spans {
+		switch s := &spans[i]; s.Role {
+		case call.RoleProducer, call.RoleConsumer:
+			s.Partition = fmt.Sprint(s.TraceID[1] % 6)
+		case call.RoleClient:
+			if s.Peer == database && s.TraceID[1]%10 == 0 {
+				s.Attempt = 1
+			}
+		}
+	}
+	return slices.DeleteFunc(spans, func(s span) bool {
+		return s.Role == call.RoleClient && s.Peer != database && s.TraceID[1]%50 == 7
+	})
 }
 
 // State of A and state of B, merged, is the state of A and B together, in every sum.
@@ -105,7 +162,7 @@ func TestMergeIsAddition(t *testing.T) {
 				}
 			}
 			s.run(dawn, dawn+180*second, 12)
-			even, odd := split(s.sorted())
+			even, odd := split(messages(s.sorted()))
 			a, b, whole := newProbe(testSettings()), newProbe(testSettings()), newProbe(testSettings())
 			var all []span
 			until := func(half []span, seconds int64) (out []span) {
@@ -124,6 +181,11 @@ func TestMergeIsAddition(t *testing.T) {
 			whole.Idle()
 			a.Merge(b.Engine)
 			want, got := sumsOf(whole.Engine), sumsOf(a.Engine)
+			require.NotEmpty(t, want.Sent)
+			require.NotZero(t, want.OrphansNow.Bad)
+			for _, o := range want.Ops {
+				require.True(t, o.Reader == nil || len(o.Reader.Lanes) == 6)
+			}
 			require.Zero(t, whole.taints, "nothing was under suspicion")
 			assert.Equal(t, want, got)
 			assert.Equal(t, whole.Ready(), a.Ready())
@@ -131,7 +193,7 @@ func TestMergeIsAddition(t *testing.T) {
 
 			// And it goes on.
 			s.run(dawn+200*second, dawn+230*second, 12)
-			later := s.sorted()
+			later := messages(s.sorted())
 			for _, p := range []*probe{whole, a} {
 				p.feed(100, later)
 				p.Idle()
@@ -242,13 +304,22 @@ func TestEveryFieldMerges(t *testing.T) {
 		{reflect.TypeFor[Engine](), []string{
 			"clock", "table", "graph", "ledger", "keeper", "hurt", "ops", "instances", "nodes", "touched", "taints", "began", "now",
 			"units", "evictedAt", "lastBad", "parts", "published", "counts", "walker",
-			"orphans", "lapsing", // merged
+			"orphans", "lapsing", "lagging", "laneBytes", "study", "sent", // merged
+			"receipts",                                       // looked at with their traces, which come first
 			"set", "onChange", "visit", "tick", "restoredAt", // e's own
-			"walk", "serial", "batch", "sources", // of the moment
+			"walk", "serial", "traces", "batch", "sources", // of the moment
 		}},
-		{reflect.TypeFor[opStats](), []string{"total", "own", "awaits", "runs", "answered", "asked", "entry", "habits"}},
+		{reflect.TypeFor[opStats](), []string{
+			"total", "own", "awaits", "runs", "answered", "asked", "called", "entry", "habits", "reader", "retries",
+			"try", // of the moment
+		}},
+		{reflect.TypeFor[habits](), []string{"runs", "broken", "allRuns", "allBroken", "left", "with", "gate", "listed", "frozen"}},
+		{reflect.TypeFor[readerStats](), []string{"lag", "gate", "units", "late", "allUnits", "allLag", "lanes", "listed"}},
+		{reflect.TypeFor[readerLane](), []string{"lane", "counts", "gate", "units", "bad"}},
+		{reflect.TypeFor[topicStats](), []string{"all", "lanes"}},
+		{reflect.TypeFor[topicLane](), []string{"lane", "counts"}},
 		{reflect.TypeFor[entryStats](), []string{"units", "bad", "slow", "allUnits", "allBad", "allSlow", "errors", "slowness", "heard", "listed"}},
-		{reflect.TypeFor[nodeStats](), []string{"seconds"}},
+		{reflect.TypeFor[nodeStats](), []string{"seconds", "topic"}},
 		{reflect.TypeFor[instanceStats](), []string{"cells", "cell", "last"}},
 	} {
 		for f := range tt.of.Fields() {

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -55,10 +56,11 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// signsOf plays a fault and returns the signs of a node in its time.
+// signsOf plays a fault until it ends and returns the signs of a node in its time.
 func signsOf(t *testing.T, name string, fault func(*order)) cause.Signs {
 	t.Helper()
-	p := told(t, faulty(3, 20, fault))
+	spans := faulty(3, 20, fault)
+	p := told(t, spans[:slices.IndexFunc(spans, func(s span) bool { return s.End > dawn+2*minute+30*second })])
 	var node graph.NodeID
 	p.graph.Named(name, func(n graph.NodeID) { node = n })
 	const from, to = dawn + 2*minute, dawn + 2*minute + 30*second

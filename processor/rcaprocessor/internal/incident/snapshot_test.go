@@ -92,9 +92,16 @@ func TestSnapshotRefuses(t *testing.T) {
 			k := Keeper{streaks: make([]streak, maxStreaks+1)}
 			k.Snapshot(w)
 		}, snapshot.ErrSettings},
-		{"a streak of years", func(w *snapshot.Codec) {
-			k := Keeper{streaks: []streak{{"a", 1<<20 + 1}}}
-			k.Snapshot(w)
+		{"a streak since before all", func(w *snapshot.Codec) {
+			incidents(w)
+			incidents(w)
+			for _, n := range []int64{0, 0} { // alarm, looked
+				w.Int(&n)
+			}
+			w.Count(1, maxStreaks, "causes")
+			root, since := "a", int64(-1)
+			w.String(&root)
+			w.Int(&since)
 		}, snapshot.ErrCorrupt},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -188,9 +188,10 @@ func (t *Table) Clear() { *t = Table{most: t.most, Lost: t.Lost} }
 
 // Merge puts in what other holds, the oldest first.
 func (t *Table) Merge(other *Table, node func(graph.NodeID) graph.NodeID) {
-	for seq := other.seq - uint64(other.Len()); seq < other.seq; seq++ {
+	for seq := other.seq - uint64(other.Len()) + 1; seq <= other.seq; seq++ {
 		if p := other.at(seq); p.Node != 0 {
 			t.Put(p.Span, p.Value, node(p.Node), p.Lane)
+			t.Find(p.Span).back |= p.back & asked
 		}
 	}
 	t.Lost += other.Lost

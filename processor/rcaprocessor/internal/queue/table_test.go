@@ -39,14 +39,14 @@ func TestTableAgainstList(t *testing.T) {
 			span := rapid.Uint64Range(1, 1500).Draw(t, "span") << 20
 			value := rapid.Uint64Range(1, 3).Draw(t, "value")
 			there := false
-			for _, e := range list[max(0, len(list)-(firstSize-1)):] {
+			for _, e := range list[max(0, len(list)-firstSize):] {
 				there = there || e.Span == span && e.Value == value
 			}
 			if table.Put(span, value, 1, 0); !there {
 				list = append(list, Entry{Span: span, Value: value})
 			}
 		}
-		held := list[max(0, len(list)-(firstSize-1)):]
+		held := list[max(0, len(list)-firstSize):]
 		span := rapid.Uint64Range(1, 1500).Draw(t, "asked for") << 20
 		var want, got []uint64
 		for i := len(held) - 1; i >= 0; i-- {
@@ -129,4 +129,32 @@ func TestSnapshot(t *testing.T) {
 	r = snapshot.NewReader(w.Bytes())
 	NewTable(1).Snapshot(r, 500, func(graph.NodeID) bool { return false })
 	assert.ErrorIs(t, r.Err(), snapshot.ErrCorrupt)
+}
+
+// Both tables' entries are found, with what they have served for, and what either lost is lost.
+func TestMerge(t *testing.T) {
+	translate := func(n graph.NodeID) graph.NodeID { return n + 10 }
+	for _, n := range []uint64{0, 1, 3, 1024, 3000} {
+		a, b := NewTable(1), NewTable(1)
+		a.Put(1<<40, 5, 7, 1)
+		for i := range n {
+			b.Put(i+1, 100+i, graph.NodeID(1+i%3), LaneOf("4"))
+			if i%2 == 0 {
+				b.Find(i + 1).Served()
+			}
+		}
+		lost := b.Lost
+		a.Lost = 3
+		a.Merge(b, translate)
+		assert.GreaterOrEqual(t, a.Lost, lost+3)
+		for i := n - min(n, 1000); i < n; i++ {
+			got := a.Find(i + 1)
+			require.NotNil(t, got, "the %dth of %d", i+1, n)
+			assert.Equal(t, Entry{Span: i + 1, Value: 100 + i, Node: graph.NodeID(11 + i%3), Lane: LaneOf("4"), back: got.back}, *got)
+			assert.Equal(t, i%2 == 0, got.back&asked != 0)
+		}
+		if n < 1000 {
+			assert.Equal(t, graph.NodeID(7), a.Find(1<<40).Node, "by its own name")
+		}
+	}
 }
