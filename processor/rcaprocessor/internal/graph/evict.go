@@ -15,7 +15,7 @@ func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance f
 	}
 	for i := 1; i < len(g.ops); i++ {
 		if o := &g.ops[i]; o.key != 0 && o.LastSeen < before {
-			delete(g.byKey, o.key)
+			g.drop(o.key)
 			g.nodes[o.Node].ops--
 			*o = Op{}
 			g.freeOps = append(g.freeOps, OpID(i))
@@ -24,7 +24,7 @@ func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance f
 	}
 	for i := 1; i < len(g.instances); i++ {
 		if in := &g.instances[i]; in.key != 0 && in.LastSeen < before {
-			delete(g.byKey, in.key)
+			g.drop(in.key)
 			g.nodes[in.Node].replicas--
 			*in = Instance{}
 			g.freeInst = append(g.freeInst, InstanceID(i))
@@ -39,7 +39,7 @@ func (g *Graph) evictNodes(before int64, node func(NodeID)) {
 	for i := 1; i < len(g.nodes); i++ {
 		n := &g.nodes[i]
 		if n.key != 0 && n.LastSeen < before && n.ops == 0 && n.replicas == 0 {
-			delete(g.byKey, n.key)
+			g.drop(n.key)
 			*n = Node{}
 			g.freeNodes = append(g.freeNodes, NodeID(i))
 			node(NodeID(i))

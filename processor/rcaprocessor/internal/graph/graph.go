@@ -82,6 +82,7 @@ type Graph struct {
 	ops       []Op
 	instances []Instance
 	byKey     map[uint64]uint32 // nodes, ops and instances, told apart by their key's seed
+	recent    [recentKeys]keyed // what was found in byKey lately, by the lowest bits of its key
 	edges     map[Edge]int64    // last seen
 	freeNodes []NodeID
 	freeOps   []OpID
@@ -116,9 +117,38 @@ func mix(h, v uint64) uint64 {
 	return h ^ h>>32
 }
 
+// recentKeys is a power of two: more than the operations of most systems.
+const recentKeys = 1 << 10
+
+type keyed struct {
+	key    uint64
+	handle uint32 // 0 for none
+}
+
+// find returns the handle under a key.
+func (g *Graph) find(key uint64) (uint32, bool) {
+	r := &g.recent[key%recentKeys]
+	if r.key == key && r.handle != 0 {
+		return r.handle, true
+	}
+	i, ok := g.byKey[key]
+	if ok {
+		*r = keyed{key, i}
+	}
+	return i, ok
+}
+
+// drop frees a key.
+func (g *Graph) drop(key uint64) {
+	delete(g.byKey, key)
+	if r := &g.recent[key%recentKeys]; r.key == key {
+		*r = keyed{}
+	}
+}
+
 // Node returns the handle of the node with the given key, made by name when it is new; 0 when the graph is full.
 func (g *Graph) Node(key uint64, kind call.NodeKind, at int64, name func() string) NodeID {
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		n := &g.nodes[i]
 		n.LastSeen = max(n.LastSeen, at)
 		return NodeID(i)
@@ -145,7 +175,7 @@ func (g *Graph) Lookup(key uint64) NodeID { return NodeID(g.byKey[key]) }
 // Op returns the handle of an operation of node; beyond the limit that of OtherOp for the same role and peer.
 func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at int64, name func() string) OpID {
 	key := mix(mix(mix(mix(seedOp, uint64(node)), uint64(role)), uint64(peer)), opKey)
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 		return OpID(i)
 	}
@@ -163,7 +193,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 // otherOp returns the handle of OtherOp, 0 beyond all limits: roles times peers have a bound too.
 func (g *Graph) otherOp(node NodeID, role call.Role, peer NodeID, at int64) OpID {
 	key := otherKey(node, role, peer)
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 		return OpID(i)
 	}
@@ -198,7 +228,7 @@ func (g *Graph) newOp(key uint64, o Op, name func() string) OpID {
 // Instance returns the handle of a replica of node; 0 beyond the limit.
 func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) InstanceID {
 	key = mix(mix(seedInstance, uint64(node)), key)
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		in := &g.instances[i]
 		in.LastSeen = max(in.LastSeen, at)
 		in.FirstSeen = min(in.FirstSeen, at)

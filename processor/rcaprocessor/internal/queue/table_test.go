@@ -39,14 +39,14 @@ func TestTableAgainstList(t *testing.T) {
 			span := rapid.Uint64Range(1, 1500).Draw(t, "span") << 20
 			value := rapid.Uint64Range(1, 3).Draw(t, "value")
 			there := false
-			for _, e := range list[max(0, len(list)-(firstSize-1)):] {
+			for _, e := range list[max(0, len(list)-firstSize):] {
 				there = there || e.Span == span && e.Value == value
 			}
 			if table.Put(span, value, 1, 0); !there {
 				list = append(list, Entry{Span: span, Value: value})
 			}
 		}
-		held := list[max(0, len(list)-(firstSize-1)):]
+		held := list[max(0, len(list)-firstSize):]
 		span := rapid.Uint64Range(1, 1500).Draw(t, "asked for") << 20
 		var want, got []uint64
 		for i := len(held) - 1; i >= 0; i-- {
@@ -129,4 +129,30 @@ func TestSnapshot(t *testing.T) {
 	r = snapshot.NewReader(w.Bytes())
 	NewTable(1).Snapshot(r, 500, func(graph.NodeID) bool { return false })
 	assert.ErrorIs(t, r.Err(), snapshot.ErrCorrupt)
+}
+
+// Memory is taken as it fills, and no more than 48 bytes an entry then.
+func TestTableBytes(t *testing.T) {
+	table := NewTable(1 << 16)
+	assert.Zero(t, table.Bytes())
+	for i := range uint64(1 << 17) {
+		table.Put(i*0x9e3779b97f4a7c15+1, i, 1, 0)
+		if n := int64(table.Len()); n > 0 {
+			require.LessOrEqual(t, table.Bytes(), 48*n+chunkSize*32+4*2*firstSize, "%d", n)
+		}
+	}
+	assert.EqualValues(t, 40<<16, table.Bytes())
+}
+
+// Spans that all have one id do not make a chain without end.
+func TestTableOfOneSpan(t *testing.T) {
+	table := NewTable(1 << 10)
+	for i := range uint64(perSpan + 10) {
+		table.Put(7, i, 1, 0)
+	}
+	assert.Equal(t, perSpan, table.Len())
+	assert.EqualValues(t, 10, table.Lost)
+	seen := 0
+	assert.True(t, table.Ask(7, func(*Entry) { seen++ }))
+	assert.Equal(t, perSpan, seen)
 }
