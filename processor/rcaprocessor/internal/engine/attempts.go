@@ -69,15 +69,15 @@ func perCall(n baseline.Tally) float64 {
 	return float64(n[0]) / float64(n[0]-n[1])
 }
 
-// learnAwaits counts the callees of span i, and in healthy times what is usual.
-func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32, at int64, healthy bool) {
+// learnAwaits counts the callees of a span, and in healthy times what is usual.
+func (e *Engine) learnAwaits(st *opStats, called []graph.NodeID, at int64, healthy bool) {
 	e.serial++
 	k := baseline.CellOf(at)
 	st.advanceCalls(k)
-	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
+	for _, n := range called {
 		a := st.await(n, healthy)
 		if a == nil {
-			return true
+			continue
 		}
 		if k > st.called-baseline.Recent {
 			a.recent[k%baseline.Recent]++
@@ -89,8 +89,7 @@ func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node
 			}
 			a.calls++
 		}
-		return true
-	})
+	}
 }
 
 // await returns the place where calls to n are counted, nil when there is none. In healthy times n may take that of a

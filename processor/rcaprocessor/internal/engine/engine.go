@@ -122,8 +122,9 @@ type Engine struct {
 
 	laneBytes int64 // held for topics and their readers
 
-	traces   uint32      // serial of the trace at hand
-	serial   uint32      // of the span whose callees are being counted
+	traces   uint32 // serial of the trace at hand
+	serial   uint32 // of the span whose callees are being counted
+	called   []graph.NodeID
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
 	counts   Counts

@@ -84,6 +84,10 @@ type Graph struct {
 	byKey     map[uint64]uint32 // nodes, ops and instances, told apart by their key's seed
 	recent    [recentKeys]keyed // what was found in byKey lately, by the lowest bits of its key
 	edges     map[Edge]int64    // last seen
+	linked    [recentEdges]struct {
+		Edge
+		at int64
+	} // what was connected lately
 	freeNodes []NodeID
 	freeOps   []OpID
 	freeInst  []InstanceID
@@ -118,7 +122,7 @@ func mix(h, v uint64) uint64 {
 }
 
 // recentKeys is a power of two: more than the operations of most systems.
-const recentKeys = 1 << 10
+const recentKeys, recentEdges = 1 << 10, 1 << 8
 
 type keyed struct {
 	key    uint64
@@ -287,10 +291,15 @@ func (g *Graph) Connect(from, to NodeID, at int64) bool {
 		return true
 	}
 	e := Edge{from, to}
+	l := &g.linked[(from*31+to)%recentEdges]
+	if l.Edge == e && l.at == at {
+		return true
+	}
 	if seen, ok := g.edges[e]; ok || len(g.edges) < g.limits.Edges {
 		if !ok || at > seen {
 			g.edges[e] = at
 		}
+		l.Edge, l.at = e, at
 		return true
 	}
 	g.Overflow.Edges++
