@@ -28,12 +28,18 @@ func (e *Engine) observeTry(st *opStats, s *trace.Span, parent int32, at int64) 
 	n := [3]uint32{1, 0}
 	if repeats {
 		n[1] = 1
-		if st.retries == nil {
-			st.retries = new(baseline.Counts)
-		}
+		e.countRetries(st)
 	}
 	if st.retries != nil {
 		st.retries.Add(at, n, e.tainted)
+	}
+}
+
+// countRetries begins to, unless it is done already.
+func (e *Engine) countRetries(st *opStats) {
+	if st.retries == nil {
+		st.retries = new(baseline.Counts)
+		e.sideBytes += countsBytes
 	}
 }
 

@@ -124,7 +124,7 @@ func (p *probe) roles() map[string]string {
 // Of every field of an engine it has been decided whether it outlives a restart.
 func TestEveryFieldIsDecided(t *testing.T) {
 	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "sent", "study", "orphans"}
-	derived := []string{"touched", "parts", "lapsing", "published", "restoredAt", "lagging", "laneBytes"}
+	derived := []string{"touched", "parts", "lapsing", "published", "restoredAt", "lagging", "sideBytes"}
 	given := []string{"set", "onChange", "visit", "tick"}
 	passing := []string{"table", "walker", "walk", "hurt", "serial", "called", "traces", "receipts", "batch", "sources", "counts"}
 	for f := range reflect.TypeFor[Engine]().Fields() {

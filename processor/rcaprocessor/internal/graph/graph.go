@@ -5,7 +5,11 @@
 // replicas that serve (instances), and which address turned out to be which service.
 package graph
 
-import "github.com/firebreak-otel/firebreak/internal/call"
+import (
+	"unsafe"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+)
 
 // NodeID, OpID and InstanceID are handles, dense from 1; 0 is none. A handle is reused after its
 // holder was evicted.
@@ -320,6 +324,18 @@ func (g *Graph) NumInstances() int { return len(g.instances) }
 // Size returns how many nodes, operations and edges the graph holds.
 func (g *Graph) Size() (nodes, ops, edges int) {
 	return len(g.nodes) - 1 - len(g.freeNodes), len(g.ops) - 1 - len(g.freeOps), len(g.edges)
+}
+
+// Bytes returns about how much memory the graph holds.
+func (g *Graph) Bytes() int64 {
+	const (
+		name = 24                                     // and what else is said of one
+		key  = int64(unsafe.Sizeof(keyed{})) * 3 / 2  // and the room that a map leaves
+		edge = int64(unsafe.Sizeof(Edge{})+8) * 3 / 2 // likewise
+	)
+	return int64(unsafe.Sizeof(*g)) + int64(len(g.byKey))*(key+name) + int64(len(g.edges))*edge +
+		int64(cap(g.nodes))*int64(unsafe.Sizeof(Node{})) + int64(cap(g.ops))*int64(unsafe.Sizeof(Op{})) +
+		int64(cap(g.instances))*int64(unsafe.Sizeof(Instance{})) + 4*int64(cap(g.freeNodes)+cap(g.freeOps)+cap(g.freeInst))
 }
 
 // Named calls yield for every node of a name: a service and its address often share one. It looks through all nodes.
