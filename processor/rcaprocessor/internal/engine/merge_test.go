@@ -244,7 +244,7 @@ func TestEveryFieldMerges(t *testing.T) {
 			"units", "evictedAt", "lastBad", "parts", "published", "counts", "walker",
 			"orphans", "lapsing", // merged
 			"set", "onChange", "visit", "tick", "restoredAt", // e's own
-			"walk", "serial", "batch", "sources", // of the moment
+			"walk", "serial", "called", "batch", "sources", // of the moment
 		}},
 		{reflect.TypeFor[opStats](), []string{"total", "own", "awaits", "runs", "answered", "asked", "entry", "habits"}},
 		{reflect.TypeFor[entryStats](), []string{"units", "bad", "slow", "allUnits", "allBad", "allSlow", "errors", "slowness", "heard", "listed"}},

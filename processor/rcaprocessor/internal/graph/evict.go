@@ -8,6 +8,7 @@ import "strings"
 // Evict forgets what was not seen since before. It calls node, op and instance for every handle that becomes
 // free, so that what was kept under it can be forgotten too. Nothing evicted may still be referred to.
 func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance func(InstanceID)) {
+	clear(g.recent[:])
 	clear(g.linked[:])
 	for e, seen := range g.edges {
 		if seen < before {
@@ -16,7 +17,7 @@ func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance f
 	}
 	for i := 1; i < len(g.ops); i++ {
 		if o := &g.ops[i]; o.key != 0 && o.LastSeen < before {
-			g.drop(o.key)
+			delete(g.byKey, o.key)
 			g.nodes[o.Node].ops--
 			*o = Op{}
 			g.freeOps = append(g.freeOps, OpID(i))
@@ -25,7 +26,7 @@ func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance f
 	}
 	for i := 1; i < len(g.instances); i++ {
 		if in := &g.instances[i]; in.key != 0 && in.LastSeen < before {
-			g.drop(in.key)
+			delete(g.byKey, in.key)
 			g.nodes[in.Node].replicas--
 			*in = Instance{}
 			g.freeInst = append(g.freeInst, InstanceID(i))
@@ -40,7 +41,7 @@ func (g *Graph) evictNodes(before int64, node func(NodeID)) {
 	for i := 1; i < len(g.nodes); i++ {
 		n := &g.nodes[i]
 		if n.key != 0 && n.LastSeen < before && n.ops == 0 && n.replicas == 0 {
-			g.drop(n.key)
+			delete(g.byKey, n.key)
 			*n = Node{}
 			g.freeNodes = append(g.freeNodes, NodeID(i))
 			node(NodeID(i))

@@ -86,12 +86,12 @@ type Graph struct {
 	ops       []Op
 	instances []Instance
 	byKey     map[uint64]uint32 // nodes, ops and instances, told apart by their key's seed
-	recent    [recentKeys]keyed // what was found in byKey lately, by the lowest bits of its key
+	recent    [recentKeys]keyed // what was found in byKey since the last eviction, by the lowest bits of its key
 	edges     map[Edge]int64    // last seen
 	linked    [recentEdges]struct {
 		Edge
 		at int64
-	} // what was connected lately
+	} // what was connected since the last eviction
 	freeNodes []NodeID
 	freeOps   []OpID
 	freeInst  []InstanceID
@@ -144,14 +144,6 @@ func (g *Graph) find(key uint64) (uint32, bool) {
 		*r = keyed{key, i}
 	}
 	return i, ok
-}
-
-// drop frees a key.
-func (g *Graph) drop(key uint64) {
-	delete(g.byKey, key)
-	if r := &g.recent[key%recentKeys]; r.key == key {
-		*r = keyed{}
-	}
 }
 
 // Node returns the handle of the node with the given key, made by name when it is new; 0 when the graph is full.
