@@ -31,5 +31,5 @@ func (s *Series) Merge(other *Series, taint Taint) {
 	s.young.Add(&other.young)
 	s.waiting.Add(&other.waiting)
 	s.normal.Add(&other.normal)
-	s.slow = 0
+	s.usual = usual{}
 }

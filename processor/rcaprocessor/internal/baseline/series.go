@@ -58,7 +58,7 @@ func (c *Cell) mean() float64 {
 
 // Log returns a duration's contribution to Cell.Log.
 func Log(ns int64) int64 {
-	return int64(math.Log2(1+float64(ns)/1000) * logUnit)
+	return int64(window.Log2(1+float64(max(ns, 0))/1000) * logUnit)
 }
 
 // Series is the durations and failures of one thing. The zero value is ready to use. All of it but cached values is
@@ -75,7 +75,7 @@ type Series struct {
 
 	// young is being filled, waiting is in quarantine, normal counts.
 	young, waiting, normal window.Histogram
-	slow                   int64 // cached SlowThreshold
+	usual                  usual // of normal; the zero one when that has changed
 
 	good uint16 // which of recent count as normal: a bit each
 }
@@ -130,7 +130,7 @@ func (s *Series) roll(k int64, taint Taint) {
 				}
 			}
 			s.waiting, s.young = s.young, window.Histogram{}
-			s.slow = 0
+			s.usual = usual{}
 		}
 		s.cell++
 		s.retire(s.cell - Recent)
@@ -198,7 +198,7 @@ func (s *Series) Accept(now int64) Cell {
 	s.past, s.minute, s.good = [hour]Cell{}, 0, allGood
 	s.normal = s.waiting
 	s.normal.Add(&s.young)
-	s.waiting, s.young, s.slow = window.Histogram{}, window.Histogram{}, 0
+	s.waiting, s.young, s.usual = window.Histogram{}, window.Histogram{}, usual{}
 	return level
 }
 
@@ -228,24 +228,34 @@ func (s *Series) Normal() Cell {
 // minSamples is what a baseline needs before anything is compared with it.
 const minSamples = 20
 
-// SlowThreshold returns the duration beyond which a call is slow: 1.5 x p95 or 2 x p50 of normal, whichever
-// is more, and 5 ms beyond p50 at the least; MaxInt64 while too little is known.
-func (s *Series) SlowThreshold() int64 {
-	if s.slow == 0 {
-		s.slow = math.MaxInt64
-		if s.normal.Count() >= minSamples {
-			p50, p95 := s.normal.Quantile(.5), s.normal.Quantile(.95)
-			s.slow = max(p95+p95/2, 2*p50, p50+5e6)
-		}
-	}
-	return s.slow
+// usual is what every comparison asks of normal: it is counted up once.
+type usual struct {
+	slow, median int64
+	known        bool // there is enough of normal
+	counted      bool
 }
 
+func (s *Series) asUsual() *usual {
+	if s.usual.counted {
+		return &s.usual
+	}
+	s.usual = usual{slow: math.MaxInt64, median: s.normal.Quantile(.5), known: s.normal.Count() >= minSamples, counted: true}
+	if s.usual.known {
+		p50, p95 := s.usual.median, s.normal.Quantile(.95)
+		s.usual.slow = max(p95+p95/2, 2*p50, p50+5e6)
+	}
+	return &s.usual
+}
+
+// SlowThreshold returns the duration beyond which a call is slow: 1.5 x p95 or 2 x p50 of normal, whichever
+// is more, and 5 ms beyond p50 at the least; MaxInt64 while too little is known.
+func (s *Series) SlowThreshold() int64 { return s.asUsual().slow }
+
 // Median returns the normal median in nanoseconds; 0 while nothing is known.
-func (s *Series) Median() int64 { return s.normal.Quantile(.5) }
+func (s *Series) Median() int64 { return s.asUsual().median }
 
 // Known says that there is enough of normal to compare with.
-func (s *Series) Known() bool { return s.normal.Count() >= minSamples }
+func (s *Series) Known() bool { return s.asUsual().known }
 
 // Deviation compares a window with normal: z of its mean log duration against the median and MAD of the
 // normal cells, weighted by their calls up to 20, with a floor of 0.35^2/n + 0.08^2 for sampling (log units), and how

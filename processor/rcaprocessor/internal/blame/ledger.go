@@ -5,6 +5,7 @@ package blame
 
 import (
 	"bytes"
+	"unsafe"
 
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
@@ -107,6 +108,12 @@ func (l *Ledger) Window(from, to int64) map[Row]Count {
 		}
 	}
 	return sum
+}
+
+// Bytes returns about how much memory the ledger holds.
+func (l *Ledger) Bytes() int64 {
+	const each = int64(unsafe.Sizeof(Row{})+unsafe.Sizeof(Count{})) * 3 / 2 // and the room that a map leaves
+	return int64(l.Rows())*each + int64(len(l.seconds))*int64(unsafe.Sizeof(sheet{}))
 }
 
 // Reset forgets everything.

@@ -6,6 +6,7 @@ package contrast
 import (
 	"cmp"
 	"slices"
+	"unsafe"
 )
 
 // plan is what a ranking finds out of the time before its window: most of its work. Everything is in order of
@@ -22,12 +23,21 @@ type plan struct {
 	origins     []failure
 	contained   []failure
 	unitsBefore int64
+	features    int // of all shapes
 
 	ownPeers, gapPeers peers
 
 	minutes []cell // scratch memory
 	tallied []tally
 	values  []weighted
+}
+
+// bytes is about how much memory the plan holds.
+func (p *plan) bytes() int64 {
+	return int64(cap(p.own))*int64(unsafe.Sizeof(ownTime{})) + int64(cap(p.gaps))*int64(unsafe.Sizeof(gapTime{})) +
+		int64(cap(p.shapes))*int64(unsafe.Sizeof(shape{})) + int64(p.features)*int64(unsafe.Sizeof(had{})) +
+		int64(cap(p.origins)+cap(p.contained))*int64(unsafe.Sizeof(failure{})) + int64(cap(p.minutes))*cellBytes +
+		int64(cap(p.tallied))*tallyBytes + int64(cap(p.values))*int64(unsafe.Sizeof(weighted{}))
 }
 
 // ownTime is a series of own time; a replica with too short a history has its operation's.
@@ -170,6 +180,7 @@ func (p *plan) adopt(replicas []ownTime) {
 
 func (p *plan) shape(op Op, row *opRow) shape {
 	sh := shape{op: op, runs: &row.runs, before: p.count(&row.runs), has: make([]had, 0, len(row.features))}
+	p.features += len(row.features)
 	for i := range row.features {
 		f := &row.features[i]
 		sh.has = append(sh.has, had{Feature: f.Feature, tallies: &f.tallies, before: p.count(&f.tallies)})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/firebreak-otel/firebreak/internal/window"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
@@ -56,7 +57,7 @@ func cellOf(at int64) uint32 { return uint32(min(max(at, 0)/cellWidth, math.MaxU
 
 // duration is the contribution of one duration.
 func duration(at, ns int64) cell {
-	l := logOf(1 + float64(max(ns, 0))/1e6)
+	l := math.Ln2 * window.Log2(1+float64(max(ns, 0))/1e6)
 	return cell{tally{cellOf(at), 1}, int64(l*logUnit + 0.5), int64(l*l*logUnit + 0.5)}
 }
 

@@ -100,16 +100,18 @@ func (s *Store) Dropped() int64 { return s.dropped }
 func (s *Store) Series() int { return s.series }
 
 const (
-	cellBytes    = int64(unsafe.Sizeof(cell{}))
-	tallyBytes   = int64(unsafe.Sizeof(tally{}))
-	opBytes      = int64(unsafe.Sizeof(opRow{}))
-	replicaBytes = int64(unsafe.Sizeof(replica{}))
-	nodeBytes    = int64(unsafe.Sizeof(nodeRow{}))
+	cellBytes   = int64(unsafe.Sizeof(cell{}))
+	tallyBytes  = int64(unsafe.Sizeof(tally{}))
+	opBytes     = int64(unsafe.Sizeof(opRow{}))
+	seriesBytes = int64(unsafe.Sizeof(feature{})) // the largest of those that have a series
+	nodeBytes   = int64(unsafe.Sizeof(nodeRow{}))
+	edgeBytes   = int64(unsafe.Sizeof(Edge{})+unsafe.Sizeof(int32(0))) * 3 / 2 // of byEdge, with the room that a map leaves
 )
 
 // Bytes returns about how much memory the store holds.
 func (s *Store) Bytes() int64 {
-	return s.cells + int64(cap(s.ops))*opBytes + int64(cap(s.nodes))*nodeBytes + int64(s.series)*replicaBytes
+	return int64(unsafe.Sizeof(*s)) + s.cells + int64(cap(s.ops))*opBytes + int64(cap(s.nodes))*nodeBytes + int64(s.series)*seriesBytes +
+		int64(len(s.byEdge))*edgeBytes + s.plan.bytes()
 }
 
 // tally and time add to a series: nearly always to its newest cell, without allocation.

@@ -73,9 +73,10 @@ func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i 
 	}
 	st.own.Observe(at, n.Own, ownFailure, e.tainted)
 	e.observeNode(o.Node, s.End, hurt)
+	e.called = e.callees(spans, nodes, i, e.called[:0])
 	if s.Role().Incoming() {
 		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
-		e.observeHabits(op, spans, nodes, i)
+		e.observeHabits(op, s, e.called)
 		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
 		}
@@ -93,7 +94,7 @@ func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i 
 			st.halve()
 		}
 	}
-	e.learnAwaits(st, spans, nodes, i, at, healthy)
+	e.learnAwaits(st, e.called, at, healthy)
 }
 
 func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Span, st *opStats, o *graph.Op, at int64, hurt bool) {
@@ -149,21 +150,19 @@ func (st *opStats) halve() {
 	}
 }
 
-// eachCallee yields whom span i calls, directly or from internal spans below it.
-func (e *Engine) eachCallee(spans []trace.Span, nodes []trace.Node, i int32, yield func(graph.NodeID) bool) bool {
+// callees appends whom span i calls, directly or from internal spans below it.
+func (e *Engine) callees(spans []trace.Span, nodes []trace.Node, i int32, to []graph.NodeID) []graph.NodeID {
 	for c := nodes[i].FirstChild; c >= 0; c = nodes[c].NextSibling {
 		switch {
 		case spans[c].Role().Outgoing():
-			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 && !yield(n) {
-				return false
+			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 {
+				to = append(to, n)
 			}
 		case spans[c].Role() == call.RoleInternal:
-			if !e.eachCallee(spans, nodes, c, yield) {
-				return false
-			}
+			to = e.callees(spans, nodes, c, to)
 		}
 	}
-	return true
+	return to
 }
 
 // unit counts a unit of work, and looks for the origin of a hurt one.

@@ -28,12 +28,18 @@ func (e *Engine) observeTry(st *opStats, s *trace.Span, parent int32, at int64) 
 	n := [3]uint32{1, 0}
 	if repeats {
 		n[1] = 1
-		if st.retries == nil {
-			st.retries = new(baseline.Counts)
-		}
+		e.countRetries(st)
 	}
 	if st.retries != nil {
 		st.retries.Add(at, n, e.tainted)
+	}
+}
+
+// countRetries begins to, unless it is done already.
+func (e *Engine) countRetries(st *opStats) {
+	if st.retries == nil {
+		st.retries = new(baseline.Counts)
+		e.sideBytes += countsBytes
 	}
 }
 
@@ -69,15 +75,15 @@ func perCall(n baseline.Tally) float64 {
 	return float64(n[0]) / float64(n[0]-n[1])
 }
 
-// learnAwaits counts the callees of span i, and in healthy times what is usual.
-func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32, at int64, healthy bool) {
+// learnAwaits counts the callees of a span, and in healthy times what is usual.
+func (e *Engine) learnAwaits(st *opStats, called []graph.NodeID, at int64, healthy bool) {
 	e.serial++
 	k := baseline.CellOf(at)
 	st.advanceCalls(k)
-	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
+	for _, n := range called {
 		a := st.await(n, healthy)
 		if a == nil {
-			return true
+			continue
 		}
 		if k > st.called-baseline.Recent {
 			a.recent[k%baseline.Recent]++
@@ -89,8 +95,7 @@ func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node
 			}
 			a.calls++
 		}
-		return true
-	})
+	}
 }
 
 // await returns the place where calls to n are counted, nil when there is none. In healthy times n may take that of a

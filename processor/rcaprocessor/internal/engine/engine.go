@@ -120,10 +120,11 @@ type Engine struct {
 
 	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
 
-	laneBytes int64 // held for topics and their readers
+	sideBytes int64 // held beside their rows for operations and topics
 
-	traces   uint32      // serial of the trace at hand
-	serial   uint32      // of the span whose callees are being counted
+	traces   uint32 // serial of the trace at hand
+	serial   uint32 // of the span whose callees are being counted
+	called   []graph.NodeID
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
 	counts   Counts
@@ -306,11 +307,9 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	var s Size
 	s.Spans, s.Traces = e.table.Len()
 	s.Nodes, s.Ops, s.Edges = e.graph.Size()
-	const graphBytes = 160
-	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
-		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes +
-		e.sent.Bytes() + e.receipts.Bytes() + e.laneBytes +
-		e.study.store.Bytes() + e.study.logs.bytes()
+	s.Bytes = e.table.Bytes() + e.graph.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
+		int64(cap(e.instances))*instanceBytes + e.sideBytes + e.sent.Bytes() + e.receipts.Bytes() +
+		e.ledger.Bytes() + e.hurt.bytes() + e.study.bytes()
 	return s, e.graph.Overflow
 }
 

@@ -24,14 +24,14 @@ func (e *Engine) evict(end int64) {
 		all++
 		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
-			e.laneBytes -= e.nodes[n].topic.bytes()
+			e.sideBytes -= e.nodes[n].topic.bytes()
 			e.nodes[n] = nodeStats{}
 		}
 		e.sent.Forget(n)
 	}, func(op graph.OpID) {
 		all++
 		if int(op) < len(e.ops) {
-			e.laneBytes -= e.ops[op].reader.bytes()
+			e.sideBytes -= e.ops[op].bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {

@@ -46,23 +46,20 @@ type habits struct {
 
 // observeHabits looks at a run of an incoming operation that ended well. One that calls somebody new instead is no
 // evidence: things get new names.
-func (e *Engine) observeHabits(op graph.OpID, spans []trace.Span, nodes []trace.Node, i int32) {
+func (e *Engine) observeHabits(op graph.OpID, s *trace.Span, callees []graph.NodeID) {
 	st := &e.ops[op]
-	if st.runs < habitRuns || spans[i].Outcome() != call.OK {
+	if st.runs < habitRuns || s.Outcome() != call.OK {
 		return
 	}
 	var called [maxAwaits]bool
 	novel := false
-	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
-		for k := range st.awaits {
-			if a := &st.awaits[k]; a.node == n && a.n*16 >= st.runs {
-				called[k] = true
-				return true
-			}
+	for _, n := range callees {
+		if k := st.usual(n); k >= 0 {
+			called[k] = true
+		} else {
+			novel = true
 		}
-		novel = true
-		return true
-	})
+	}
 	h := &st.habits
 	h.runs++
 	left := false
@@ -96,6 +93,16 @@ func (st *opStats) replaced() bool {
 		}
 	}
 	return false
+}
+
+// usual returns the place of a callee that is called now and then at the least, -1 when it has none.
+func (st *opStats) usual(n graph.NodeID) int {
+	for k := range st.awaits {
+		if a := &st.awaits[k]; a.node == n && a.n*16 >= st.runs {
+			return k
+		}
+	}
+	return -1
 }
 
 func (st *opStats) habit(k int) bool {

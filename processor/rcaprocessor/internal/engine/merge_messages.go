@@ -4,7 +4,6 @@
 package engine
 
 import (
-	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
@@ -12,9 +11,7 @@ import (
 func (e *Engine) mergeCalls(op graph.OpID, other *opStats) {
 	st := &e.ops[op]
 	if other.retries != nil {
-		if st.retries == nil {
-			st.retries = new(baseline.Counts)
-		}
+		e.countRetries(st)
 		st.retries.Merge(other.retries, e.tainted)
 	}
 	if other.reader == nil {
@@ -22,7 +19,7 @@ func (e *Engine) mergeCalls(op graph.OpID, other *opStats) {
 	}
 	if st.reader == nil {
 		st.reader = new(readerStats)
-		e.laneBytes += st.reader.bytes()
+		e.sideBytes += st.reader.bytes()
 	}
 	if other.reader.listed && !st.reader.listed {
 		e.lagging = append(e.lagging, op)

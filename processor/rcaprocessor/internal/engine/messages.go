@@ -89,7 +89,7 @@ func (e *Engine) observeReceipt(id trace.ID, s *trace.Span, st *opStats, o *grap
 	if rd == nil {
 		rd = new(readerStats)
 		st.reader = rd
-		e.laneBytes += rd.bytes()
+		e.sideBytes += rd.bytes()
 	}
 	if !rd.listed {
 		rd.listed = true
@@ -155,7 +155,7 @@ func (e *Engine) topic(n graph.NodeID) *topicStats {
 	st := e.node(n)
 	if st.topic == nil {
 		st.topic = new(topicStats)
-		e.laneBytes += st.topic.bytes()
+		e.sideBytes += st.topic.bytes()
 	}
 	return st.topic
 }
@@ -176,7 +176,7 @@ func (e *Engine) topicLane(t *topicStats, lane queue.Lane) *topicLane {
 	}
 	before := t.bytes()
 	t.lanes = append(t.lanes, topicLane{lane: lane})
-	e.laneBytes += t.bytes() - before
+	e.sideBytes += t.bytes() - before
 	return &t.lanes[len(t.lanes)-1]
 }
 
@@ -196,7 +196,7 @@ func (e *Engine) readerLane(r *readerStats, lane queue.Lane) *readerLane {
 	}
 	before := r.bytes()
 	r.lanes = append(r.lanes, readerLane{lane: lane})
-	e.laneBytes += r.bytes() - before
+	e.sideBytes += r.bytes() - before
 	return &r.lanes[len(r.lanes)-1]
 }
 

@@ -80,10 +80,10 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		if r := e.ops[i].reader; r != nil && r.listed {
 			e.lagging = append(e.lagging, graph.OpID(i))
 		}
-		e.laneBytes += e.ops[i].reader.bytes()
+		e.sideBytes += e.ops[i].bytes()
 	}
 	for i := range e.nodes {
-		e.laneBytes += e.nodes[i].topic.bytes()
+		e.sideBytes += e.nodes[i].topic.bytes()
 	}
 	e.publish(e.keeper.Open())
 	e.restoredAt = e.clock.Head()

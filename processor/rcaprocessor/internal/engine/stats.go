@@ -16,6 +16,7 @@ const (
 	opBytes       = int64(unsafe.Sizeof(opStats{}))
 	nodeBytes     = int64(unsafe.Sizeof(nodeStats{}))
 	instanceBytes = int64(unsafe.Sizeof(instanceStats{}))
+	countsBytes   = int64(unsafe.Sizeof(baseline.Counts{}))
 )
 
 // opStats is what is kept of an operation.
@@ -33,6 +34,15 @@ type opStats struct {
 	reader   *readerStats     // of a consumer's operation
 	retries  *baseline.Counts // attempts, and those of them that repeat a failed one, since there was one
 	try      try
+}
+
+// bytes is what is held for an operation beside its row.
+func (st *opStats) bytes() int64 {
+	n := st.reader.bytes()
+	if st.retries != nil {
+		n += countsBytes
+	}
+	return n
 }
 
 // maxAwaits is how many callees of an operation are known.
@@ -166,6 +176,11 @@ func (h *hurtTraces) has(id trace.ID) bool {
 	}
 	_, old := h.old[id]
 	return old
+}
+
+func (h *hurtTraces) bytes() int64 {
+	const each = int64(unsafe.Sizeof(trace.ID{})) * 3 / 2 // and the room that a map leaves
+	return each * int64(len(h.young)+len(h.old))
 }
 
 func (h *hurtTraces) clear() {

@@ -4,6 +4,8 @@
 package engine
 
 import (
+	"unsafe"
+
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
@@ -213,6 +215,11 @@ func (st *study) forget(g *graph.Graph) {
 	st.store.Forget(func(n contrast.Node) bool { return g.HasNode(graph.NodeID(n)) },
 		func(op contrast.Op) bool { return g.HasOp(graph.OpID(op)) },
 		func(i contrast.Instance) bool { return g.HasInstance(graph.InstanceID(i)) })
+}
+
+func (st *study) bytes() int64 {
+	return st.store.Bytes() + st.logs.bytes() + int64(cap(st.calls))*int64(unsafe.Sizeof(calls{})) +
+		int64(cap(st.shapes))*int64(unsafe.Sizeof(shape{}))
 }
 
 // merge adds what another engine saw, given which handles here stand for its handles; 0 for none.

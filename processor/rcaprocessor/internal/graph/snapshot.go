@@ -203,6 +203,7 @@ func (g *Graph) Postpone(by int64) {
 		g.instances[i].LastSeen += by
 		g.instances[i].placed += by
 	}
+	clear(g.linked[:])
 	for e, seen := range g.edges {
 		g.edges[e] = seen + by
 	}

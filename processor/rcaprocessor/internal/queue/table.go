@@ -11,8 +11,15 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
-// firstSize is how many entries a table has room for at first; a power of two.
-const firstSize = 1 << 10
+const (
+	// firstSize is how many chains a table has at first; a power of two.
+	firstSize = 1 << 10
+	// chunkSize entries are made room for at a time.
+	chunkBits = 10
+	chunkSize = 1 << chunkBits
+	// perSpan entries of one span are held: what gives every span the same id must not make every Put slow.
+	perSpan = 64
+)
 
 // Lane is a partition: its number plus one, or a hash with the highest bit set where it is no number; 0 when it is
 // not said.
@@ -42,7 +49,7 @@ func LaneOf(name string) Lane {
 // Number returns the partition's number; false when it has none, or is not known.
 func (l Lane) Number() (int, bool) { return int(l) - 1, l != 0 && l < unnumbered }
 
-// Entry is what a span told. 32 bytes, and 8 for its place in the index.
+// Entry is what a span told. 32 bytes, and 8 for its place in the index; up to 16 while the table fills.
 type Entry struct {
 	Span  uint64
 	Value uint64 // of a publish when it ended, unix nanoseconds; of a receipt the span that published, 0 when not said
@@ -56,11 +63,10 @@ const asked = 1
 // Table holds the newest entries, and finds those of one span. Nothing expires: the newest overwrite the oldest.
 // NewTable makes one.
 type Table struct {
-	entries []Entry
-	heads   []uint64 // position of the newest entry whose span hashes here; 0 for none
-	seq     uint64   // position of the newest; the first is 1
-	size    uint64   // of both; a power of two
-	most    uint64
+	chunks [][]Entry
+	heads  []uint32 // low half of the position of the newest entry whose span hashes here; 0 for none
+	seq    uint64   // position of the newest; the first is 1
+	most   uint64   // entries; a power of two
 	// Lost counts entries that gave way before they were asked for.
 	Lost int64
 }
@@ -75,22 +81,28 @@ func NewTable(limit int) *Table {
 }
 
 // Len returns the number of entries held.
-func (t *Table) Len() int { return int(min(t.seq, t.size)) }
+func (t *Table) Len() int { return int(min(t.seq, t.most)) }
 
 // Bytes returns about how much memory the table holds.
-func (t *Table) Bytes() int64 { return int64(t.size) * int64(unsafe.Sizeof(Entry{})+8) }
+func (t *Table) Bytes() int64 {
+	return int64(len(t.chunks))*chunkSize*int64(unsafe.Sizeof(Entry{})) + 4*int64(len(t.heads))
+}
 
 // Put remembers what a span tells. What is there already in span and value came twice, and is left alone.
 func (t *Table) Put(span, value uint64, node graph.NodeID, lane Lane) {
+	n := 0
 	for p, seq := t.follow(t.first(span), span); p != nil; p, seq = t.follow(t.before(seq, p), span) {
 		if p.Value == value {
 			return
 		}
+		if n++; n == perSpan {
+			t.Lost++
+			return
+		}
 	}
-	if t.seq+1 >= t.size && t.size < t.most {
+	if t.seq++; t.seq <= t.most {
 		t.grow()
 	}
-	t.seq++
 	p := t.at(t.seq)
 	if p.Span != 0 && p.back&asked == 0 {
 		t.Lost++
@@ -122,15 +134,23 @@ func (p *Entry) Served() { p.back |= asked }
 
 // first returns the position of the head of a span's chain.
 func (t *Table) first(span uint64) uint64 {
-	if t.size == 0 {
+	if t.seq == 0 {
 		return 0
 	}
-	return t.heads[t.hash(span)]
+	return t.back(t.seq, uint64(uint32(t.seq)-t.heads[t.hash(span)]))
+}
+
+// back returns the position so far before seq; 0 when nothing is there any more.
+func (t *Table) back(seq, by uint64) uint64 {
+	if by >= seq || t.seq-(seq-by) >= t.most {
+		return 0
+	}
+	return seq - by
 }
 
 // follow goes down a chain from position seq to an entry of the span.
 func (t *Table) follow(seq, span uint64) (*Entry, uint64) {
-	for seq != 0 && t.seq-seq < t.size {
+	for seq != 0 {
 		p := t.at(seq)
 		if p.Span == span {
 			return p, seq
@@ -141,44 +161,55 @@ func (t *Table) follow(seq, span uint64) (*Entry, uint64) {
 }
 
 func (t *Table) before(seq uint64, p *Entry) uint64 {
-	back := uint64(p.back >> 1)
-	if back == 0 || back >= seq {
+	if p.back>>1 == 0 {
 		return 0
 	}
-	return seq - back
+	return t.back(seq, uint64(p.back>>1))
 }
 
-// link puts the entry at position seq at the head of its chain.
+// link puts the entry at position seq at the head of its chain. A head that was left untouched for 2^32 entries looks
+// young again; it leads into a chain of other spans.
 func (t *Table) link(seq uint64) {
 	p := t.at(seq)
 	head := &t.heads[t.hash(p.Span)]
-	back := seq - *head
-	if *head == 0 || back >= t.size {
+	back := uint32(seq) - *head
+	if uint64(back) >= min(seq, t.most) {
 		back = 0
 	}
-	p.back = uint32(back)<<1 | p.back&asked
-	*head = seq
+	p.back = back<<1 | p.back&asked
+	*head = uint32(seq)
 }
 
-// grow makes room for twice as many; before the table is full for the first time, positions are places.
+// grow makes room for the entry that comes next; before the table is full for the first time, positions are places.
 func (t *Table) grow() {
-	t.size = max(2*t.size, firstSize)
-	t.entries = append(make([]Entry, 0, t.size), t.entries...)[:t.size]
-	t.heads = make([]uint64, t.size)
-	for seq := uint64(1); seq <= t.seq; seq++ {
+	if at := t.seq & (t.most - 1); at>>chunkBits >= uint64(len(t.chunks)) || len(t.chunks) == 0 {
+		t.chunks = append(t.chunks, make([]Entry, chunkSize))
+	}
+	if 2*t.seq <= uint64(len(t.heads)) {
+		return
+	}
+	t.heads = make([]uint32, max(2*len(t.heads), firstSize))
+	for seq := uint64(1); seq < t.seq; seq++ {
 		t.link(seq)
 	}
 }
 
-func (t *Table) at(seq uint64) *Entry { return &t.entries[seq&(t.size-1)] }
+func (t *Table) at(seq uint64) *Entry {
+	at := seq & (t.most - 1)
+	return &t.chunks[at>>chunkBits][at&(chunkSize-1)]
+}
 
-func (t *Table) hash(span uint64) uint64 { return span * 0x9e3779b97f4a7c15 >> 32 & (t.size - 1) }
+func (t *Table) hash(span uint64) uint64 {
+	return span * 0x9e3779b97f4a7c15 >> 32 & uint64(len(t.heads)-1)
+}
 
 // Forget has the publishes to a topic found no more.
 func (t *Table) Forget(node graph.NodeID) {
-	for i := range t.entries {
-		if p := &t.entries[i]; p.Node == node {
-			p.Node, p.back = 0, p.back|asked
+	for _, chunk := range t.chunks {
+		for i := range chunk {
+			if p := &chunk[i]; p.Node == node {
+				p.Node, p.back = 0, p.back|asked
+			}
 		}
 	}
 }

@@ -158,3 +158,29 @@ func TestMerge(t *testing.T) {
 		}
 	}
 }
+
+// Memory is taken as it fills, and no more than 48 bytes an entry then.
+func TestTableBytes(t *testing.T) {
+	table := NewTable(1 << 16)
+	assert.Zero(t, table.Bytes())
+	for i := range uint64(1 << 17) {
+		table.Put(i*0x9e3779b97f4a7c15+1, i, 1, 0)
+		if n := int64(table.Len()); n > 0 {
+			require.LessOrEqual(t, table.Bytes(), 48*n+chunkSize*32+4*2*firstSize, "%d", n)
+		}
+	}
+	assert.EqualValues(t, 40<<16, table.Bytes())
+}
+
+// Spans that all have one id do not make a chain without end.
+func TestTableOfOneSpan(t *testing.T) {
+	table := NewTable(1 << 10)
+	for i := range uint64(perSpan + 10) {
+		table.Put(7, i, 1, 0)
+	}
+	assert.Equal(t, perSpan, table.Len())
+	assert.EqualValues(t, 10, table.Lost)
+	seen := 0
+	assert.True(t, table.Ask(7, func(*Entry) { seen++ }))
+	assert.Equal(t, perSpan, seen)
+}
