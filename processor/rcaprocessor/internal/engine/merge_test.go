@@ -304,7 +304,7 @@ func TestEveryFieldMerges(t *testing.T) {
 		{reflect.TypeFor[Engine](), []string{
 			"clock", "table", "graph", "ledger", "keeper", "hurt", "ops", "instances", "nodes", "touched", "taints", "began", "now",
 			"units", "evictedAt", "lastBad", "parts", "published", "counts", "walker",
-			"orphans", "lapsing", "lagging", "laneBytes", "study", "sent", // merged
+			"orphans", "lapsing", "lagging", "sideBytes", "study", "sent", // merged
 			"receipts",                                       // looked at with their traces, which come first
 			"set", "onChange", "visit", "tick", "restoredAt", // e's own
 			"walk", "serial", "traces", "called", "batch", "sources", // of the moment
