@@ -173,6 +173,10 @@ func (rec *record) put(span ptrace.Span) {
 	}
 }
 
+func salted(id pcommon.SpanID, salt uint64) pcommon.SpanID {
+	return spanID(binary.BigEndian.Uint64(id[:]) ^ salt)
+}
+
 func spanID(id uint64) (b pcommon.SpanID) {
 	binary.BigEndian.PutUint64(b[:], id)
 	return b
@@ -201,7 +205,7 @@ func putResource(m pcommon.Map, service, instance int) {
 	}, instance)
 }
 
-// move turns the pool into the given second since begin. Another edition has other trace ids. Attributes
+// move turns the pool into the given second since begin. Another edition has other trace and span ids. Attributes
 // that a component added are taken off.
 func (p *pool) move(second, edition int) {
 	shift := pcommon.Timestamp(int64(second-p.second) * int64(time.Second))
@@ -211,6 +215,11 @@ func (p *pool) move(second, edition int) {
 		id := span.TraceID()
 		binary.BigEndian.PutUint64(id[:8], binary.BigEndian.Uint64(id[:8])^salt)
 		span.SetTraceID(id)
+		own, parent := span.SpanID(), span.ParentSpanID()
+		span.SetSpanID(salted(own, salt))
+		if !parent.IsEmpty() {
+			span.SetParentSpanID(salted(parent, salt))
+		}
 		span.SetStartTimestamp(span.StartTimestamp() + shift)
 		span.SetEndTimestamp(span.EndTimestamp() + shift)
 		if span.Attributes().Len() != p.attributes[i] {

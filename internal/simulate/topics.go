@@ -78,12 +78,17 @@ func (s *Simulation) partition(t *topic, key uint64) int {
 	return int(key % uint64(t.partitions))
 }
 
-// consume takes the next record of a partition, if none is being taken.
+// consume takes the next record of a partition, if none is being taken; as many at a time as the traffic is above that
+// which the capacities are meant for. What cannot be read holds up all.
 func (s *Simulation) consume(g *group, l *lane) {
-	if l.busy || l.head == len(l.line) {
+	most := s.grown(1)
+	if s.poisoned(g, l) {
+		most = 1
+	}
+	if l.busy >= most || l.head == len(l.line) {
 		return
 	}
-	l.busy = true
+	l.busy++
 	m := l.line[l.head]
 	l.line[l.head] = message{}
 	if l.head++; l.head == len(l.line) {
@@ -130,7 +135,7 @@ func (s *Simulation) take(g *group, l *lane, m message, tries int) {
 			s.after(int64(backoff*(0.5+s.rng.Float64())), func() { s.take(g, l, m, tries+1) })
 			return
 		}
-		l.busy = false
+		l.busy--
 		s.consume(g, l)
 	}
 	if s.poisoned(g, l) {

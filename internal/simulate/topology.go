@@ -114,7 +114,7 @@ type lane struct {
 	number int
 	line   []message
 	head   int
-	busy   bool
+	busy   int // records that are being taken
 }
 
 type message struct {
@@ -175,7 +175,7 @@ func (s *Simulation) build() error {
 		for i := range count {
 			place++
 			in := &instance{
-				svc: svc, number: i, id: fmt.Sprintf("%s-%d", name, i+1), host: s.hosts[(place+i)%len(s.hosts)], version: d.Version,
+				svc: svc, number: i, id: fmt.Sprintf("%s-%d", name, i+1), host: s.hosts[place%len(s.hosts)], version: d.Version,
 				ip: fmt.Sprintf("10.1.%d.%d", place/250, place%250+1), pools: map[string]*connections{}, locks: map[string]*pool{},
 			}
 			in.workers = pool{size: s.grown(d.Workers), longest: s.grown(d.Queue)}

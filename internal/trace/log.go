@@ -5,7 +5,6 @@ package trace
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -76,12 +75,7 @@ func (l *Log) grow(at uint64) {
 	}
 }
 
-// hash mixes both halves: not every trace id is random in each of its bytes.
-func (l *Log) hash(id *ID) uint64 {
-	a, b := binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint64(id[8:])
-	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
-	return ((hi ^ lo) * 0x9e3779b97f4a7c15 >> 32) & (l.size - 1)
-}
+func (l *Log) hash(id *ID) uint64 { return id.hash() & (l.size - 1) }
 
 func (l *Log) at(seq uint64) *logged {
 	at := seq & (l.size - 1)

@@ -37,13 +37,11 @@ type Limits struct {
 // from the order in which they came.
 type Table struct {
 	limits Limits
-	index  map[ID]int32
-
-	entries   []entry
-	freeEntry int32
-	chunks    [][]Span
-	freeSpan  int32
-	spans     int
+	traces traces
+	chunks [][]Span
+	free   []int32 // places of spans that were let go; those from fresh on were never held
+	fresh  int32
+	spans  int
 
 	slots []int32 // first entry whose earliest open second this is, by second modulo len
 	from  int64   // earliest second that has not been given out
@@ -53,22 +51,11 @@ type Table struct {
 	scratch []Span
 }
 
-type entry struct {
-	id         ID
-	first      int32
-	n          int32
-	slot       int64 // second under which the entry is filed
-	prev, next int32
-}
-
 // NewTable makes an empty table. All limits must be positive.
 func NewTable(l Limits) *Table {
 	return &Table{
-		limits:    l,
-		index:     make(map[ID]int32),
-		freeEntry: none,
-		freeSpan:  none,
-		slots:     filled(int((l.Wait+l.Quiet)/second) + 8),
+		limits: l,
+		slots:  filled(int((l.Wait+l.Quiet)/second) + 8),
 	}
 }
 
@@ -81,13 +68,12 @@ func filled(n int) []int32 {
 }
 
 // Len returns the number of spans and traces held.
-func (t *Table) Len() (spans, traces int) { return t.spans, len(t.index) }
+func (t *Table) Len() (spans, traces int) { return t.spans, t.traces.n }
 
 // Bytes returns about how much memory the table holds.
 func (t *Table) Bytes() int64 {
-	const spanBytes, entryBytes = int64(unsafe.Sizeof(Span{})), int64(unsafe.Sizeof(entry{}))
-	const indexBytes = 32 // a key, a value, and the room that a map leaves
-	return int64(len(t.chunks))*chunkSize*spanBytes + int64(cap(t.entries))*entryBytes + int64(len(t.index))*indexBytes
+	const spanBytes = int64(unsafe.Sizeof(Span{}))
+	return int64(len(t.chunks))*chunkSize*spanBytes + 4*int64(cap(t.free)+cap(t.slots)) + int64(cap(t.scratch))*spanBytes + t.traces.bytes()
 }
 
 // Add keeps a span of trace id. It returns false when the trace holds its most already.
@@ -97,12 +83,12 @@ func (t *Table) Add(id ID, s Span) bool {
 		t.begun, t.from = true, sec-int64(len(t.slots))/2
 		t.told = t.from
 	}
-	i, ok := t.index[id]
-	if !ok {
-		i = t.newEntry(id)
+	i := t.traces.find(&id)
+	if i == none {
+		i = t.traces.add(id)
 		t.file(i, sec)
 	}
-	e := &t.entries[i]
+	e := &t.traces.entries[i]
 	if int(e.n) >= t.limits.TraceSpans {
 		return false
 	}
@@ -132,7 +118,7 @@ func (t *Table) Expire(mark int64, visit func(id ID, spans []Span), tick func(en
 	quiet := (t.limits.Quiet + second - 1) / second
 	last := mark/second - 1 - quiet
 	for ; t.told <= last; t.told++ {
-		if len(t.index) == 0 {
+		if t.traces.n == 0 {
 			t.told = last
 		}
 		if t.told >= t.from {
@@ -146,7 +132,7 @@ func (t *Table) Expire(mark int64, visit func(id ID, spans []Span), tick func(en
 
 // Relieve gives out the traces of the oldest occupied second, at rest or not. It returns false when the table is empty.
 func (t *Table) Relieve(visit func(id ID, spans []Span)) bool {
-	if len(t.index) == 0 {
+	if t.traces.n == 0 {
 		return false
 	}
 	for t.slots[t.slot(t.from)] == none {
@@ -166,8 +152,8 @@ func (t *Table) Clear(visit func(id ID, spans []Span)) {
 
 func (t *Table) expireSecond(sec, horizon int64, visit func(id ID, spans []Span)) {
 	for i := t.slots[t.slot(sec)]; i != none; {
-		next := t.entries[i].next
-		if t.entries[i].slot == sec {
+		next := t.traces.entries[i].next
+		if t.traces.entries[i].slot == sec {
 			t.expire(i, sec, horizon, visit)
 		}
 		i = next
@@ -177,52 +163,76 @@ func (t *Table) expireSecond(sec, horizon int64, visit func(id ID, spans []Span)
 // expire gives out the spans of entry i that end before horizon, if the last of them ended in second sec;
 // else it files the entry under the second in which it did.
 func (t *Table) expire(i int32, sec, horizon int64, visit func(id ID, spans []Span)) {
-	e := &t.entries[i]
+	e := &t.traces.entries[i]
 	last, rest := -forever, forever
-	for k := e.first; k != none; k = t.at(k).next {
-		if end := t.at(k).End; end < horizon {
-			last = max(last, end)
+	t.scratch = t.scratch[:0]
+	for k := e.first; k != none; {
+		s := t.at(k)
+		if s.End < horizon {
+			last = max(last, s.End)
+			t.scratch = append(t.scratch, *s)
 		} else {
-			rest = min(rest, end)
+			rest = min(rest, s.End)
 		}
+		k = s.next
 	}
 	t.unfile(i)
 	if horizon < forever && last/second > sec {
 		t.file(i, last/second)
 		return
 	}
-	t.scratch = t.scratch[:0]
-	kept, nkept := none, int32(0)
+	id := e.id
+	if t.let(e, horizon); e.n == 0 {
+		t.traces.drop(i)
+	} else {
+		t.file(i, rest/second)
+	}
+	if len(t.scratch) > 0 {
+		sortSpans(t.scratch)
+		visit(id, t.scratch)
+	}
+}
+
+// let frees the places of an entry's spans that end before horizon.
+func (t *Table) let(e *entry, horizon int64) {
+	kept, n := none, int32(0)
 	for k := e.first; k != none; {
 		s := t.at(k)
 		next := s.next
 		if s.End < horizon {
-			t.scratch = append(t.scratch, *s)
-			t.dropSpan(k)
+			t.free = append(t.free, k)
 		} else {
-			s.next = kept
-			kept = k
-			nkept++
+			s.next, kept = kept, k
+			n++
 		}
 		k = next
 	}
-	id := e.id
-	if kept == none {
-		t.dropEntry(i)
-	} else {
-		e.first, e.n = kept, nkept
-		t.file(i, rest/second)
-	}
-	if len(t.scratch) == 0 {
+	t.spans -= int(e.n - n)
+	e.first, e.n = kept, n
+}
+
+// sortSpans puts spans in (Start, ID) order. Most traces are small and nearly in order, with the spans that ended last
+// in front: each span moves to its place at once.
+func sortSpans(spans []Span) {
+	if len(spans) > 32 {
+		slices.SortFunc(spans, func(a, b Span) int { return cmp.Or(cmp.Compare(a.Start(), b.Start()), cmp.Compare(a.ID, b.ID)) })
 		return
 	}
-	slices.SortFunc(t.scratch, func(a, b Span) int {
-		if x, y := a.Start(), b.Start(); x != y {
-			return cmp.Compare(x, y)
+	for i := 1; i < len(spans); i++ {
+		start, id := spans[i].Start(), spans[i].ID
+		k := i
+		for k > 0 {
+			if before := spans[k-1].Start(); before < start || before == start && spans[k-1].ID <= id {
+				break
+			}
+			k--
 		}
-		return cmp.Compare(a.ID, b.ID)
-	})
-	visit(id, t.scratch)
+		if k < i {
+			s := spans[i]
+			copy(spans[k+1:i+1], spans[k:i])
+			spans[k] = s
+		}
+	}
 }
 
 func (t *Table) slot(sec int64) int64 {
@@ -233,67 +243,40 @@ func (t *Table) slot(sec int64) int64 {
 // file puts entry i under second sec, or the nearest one that the slots reach.
 func (t *Table) file(i int32, sec int64) {
 	sec = min(max(sec, t.from), t.from+int64(len(t.slots))-1)
-	e := &t.entries[i]
+	e := &t.traces.entries[i]
 	head := &t.slots[t.slot(sec)]
 	e.slot, e.prev, e.next = sec, none, *head
 	if *head != none {
-		t.entries[*head].prev = i
+		t.traces.entries[*head].prev = i
 	}
 	*head = i
 }
 
 func (t *Table) unfile(i int32) {
-	e := &t.entries[i]
+	e := &t.traces.entries[i]
 	if e.prev != none {
-		t.entries[e.prev].next = e.next
+		t.traces.entries[e.prev].next = e.next
 	} else {
 		t.slots[t.slot(e.slot)] = e.next
 	}
 	if e.next != none {
-		t.entries[e.next].prev = e.prev
+		t.traces.entries[e.next].prev = e.prev
 	}
 }
 
 func (t *Table) at(k int32) *Span { return &t.chunks[k>>chunkBits][k&(chunkSize-1)] }
 
-func (t *Table) newEntry(id ID) int32 {
-	i := t.freeEntry
-	if i == none {
-		i = int32(len(t.entries))
-		t.entries = append(t.entries, entry{})
-	} else {
-		t.freeEntry = t.entries[i].next
-	}
-	t.entries[i] = entry{id: id, first: none}
-	t.index[id] = i
-	return i
-}
-
-func (t *Table) dropEntry(i int32) {
-	delete(t.index, t.entries[i].id)
-	t.entries[i] = entry{next: t.freeEntry}
-	t.freeEntry = i
-}
-
+// newSpan returns a place for a span. It does not look at what was there.
 func (t *Table) newSpan() int32 {
 	t.spans++
-	if t.freeSpan == none {
-		base := int32(len(t.chunks)) << chunkBits
-		chunk := make([]Span, chunkSize)
-		for i := range chunk {
-			chunk[i].next = base + int32(i) + 1
-		}
-		chunk[chunkSize-1].next = none
-		t.chunks = append(t.chunks, chunk)
-		t.freeSpan = base
+	if n := len(t.free); n > 0 {
+		k := t.free[n-1]
+		t.free = t.free[:n-1]
+		return k
 	}
-	k := t.freeSpan
-	t.freeSpan = t.at(k).next
-	return k
-}
-
-func (t *Table) dropSpan(k int32) {
-	t.spans--
-	t.at(k).next = t.freeSpan
-	t.freeSpan = k
+	if int(t.fresh)>>chunkBits == len(t.chunks) {
+		t.chunks = append(t.chunks, make([]Span, chunkSize))
+	}
+	t.fresh++
+	return t.fresh - 1
 }

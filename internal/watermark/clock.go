@@ -144,6 +144,15 @@ func (c *Clock) Idle() {
 	}
 }
 
+// Reach moves the head on to a time that another clock has come to; what lies before it is not awaited any more.
+func (c *Clock) Reach(head int64) {
+	if !c.started {
+		c.rebase(head)
+	}
+	c.head = max(c.head, head)
+	c.Idle()
+}
+
 // follow moves the head to a believed run: to the second newest of its last ends, since one of them may be
 // mad itself, and on to end when that is in the reach which so long a gap gives.
 func (c *Clock) follow(end int64) int64 {

@@ -350,3 +350,25 @@ func BenchmarkClock(b *testing.B) {
 		c.Observe(start+i*ms-i%7*100*ms, uint64(i)%4)
 	}
 }
+
+// What lies before a time that another clock has come to is late, and nothing else changes.
+func TestReach(t *testing.T) {
+	for name, from := range map[string]int64{"ahead": start - 20*second, "behind": start + 20*second} {
+		t.Run(name, func(t *testing.T) {
+			c := NewClock(allowed)
+			feed(c, steady(from, minute, 10*ms, 3))
+			head, wait := c.Head(), c.Wait()
+			c.Reach(start + minute)
+			assert.Equal(t, max(head, start+minute), c.Head())
+			assert.Equal(t, c.Head()+1, c.Mark())
+			assert.Equal(t, wait, c.Wait())
+			_, p := c.Observe(c.Head()-ms, 1)
+			assert.Equal(t, Late, p)
+			_, p = c.Observe(c.Head()+ms, 1)
+			assert.Equal(t, OnTime, p)
+		})
+	}
+	c := NewClock(allowed)
+	c.Reach(start)
+	assert.Equal(t, []int64{start, start + 1}, []int64{c.Head(), c.Mark()})
+}

@@ -25,8 +25,16 @@ const (
 
 // Attributes of event records only.
 const (
+	keyCause           = "rca.root_cause.cause"
 	keyInstance        = "rca.root_cause.instance"
 	keyVersion         = "rca.root_cause.version"
+	keyHost            = "rca.root_cause.host"
+	keyZone            = "rca.root_cause.zone"
+	keyEntries         = "rca.entry.operations"
+	keyTrigger         = "rca.trigger"
+	keyPropagation     = "rca.propagation.nodes"
+	keyAmplifiers      = "rca.amplifiers"
+	keyHurt            = "rca.hurt.requests"
 	keyCandidates      = "rca.candidates"
 	keyCandidateScores = "rca.candidate.scores"
 	keyImpacted        = "rca.impacted.nodes"

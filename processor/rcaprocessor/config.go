@@ -50,6 +50,8 @@ type IncidentConfig struct {
 	ResolveAfter time.Duration `mapstructure:"resolve_after"`
 	// ReopenWithin is how long after its end an incident with the same root is the same incident.
 	ReopenWithin time.Duration `mapstructure:"reopen_within"`
+	// MaxDuration is how long an incident may be open; then what it is about is taken for the new normal.
+	MaxDuration time.Duration `mapstructure:"max_duration"`
 }
 
 // LimitsConfig bounds what is held in memory. What falls beyond a limit is forwarded, not analysed, and counted.
@@ -57,12 +59,13 @@ type LimitsConfig struct {
 	Spans             int `mapstructure:"spans"`               // spans of traces not yet at rest, 40 bytes each
 	SpansPerTrace     int `mapstructure:"spans_per_trace"`     // spans of one trace
 	Nodes             int `mapstructure:"nodes"`               // services, databases, topics, external parties
-	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 4 kB each
+	Operations        int `mapstructure:"operations"`          // operations of all nodes, about 5 kB each
 	OperationsPerNode int `mapstructure:"operations_per_node"` // those beyond count as one
 	Instances         int `mapstructure:"instances"`           // replicas times versions of all nodes
 	InstancesPerNode  int `mapstructure:"instances_per_node"`  // replicas times versions of one node
 	Edges             int `mapstructure:"edges"`               // call relations
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
+	Messages          int `mapstructure:"messages"`            // messages published, and received, remembered; 40 bytes each
 	StateBytes        int `mapstructure:"state_bytes"`         // of the state in the storage extension
 }
 
@@ -80,6 +83,7 @@ func createDefaultConfig() component.Config {
 			UpdateInterval: 30 * time.Second,
 			ResolveAfter:   30 * time.Second,
 			ReopenWithin:   15 * time.Minute,
+			MaxDuration:    time.Hour,
 		},
 		Limits: LimitsConfig{
 			Spans:             500_000,
@@ -91,6 +95,7 @@ func createDefaultConfig() component.Config {
 			InstancesPerNode:  1_000,
 			Edges:             20_000,
 			HurtTraces:        65_536,
+			Messages:          65_536,
 			StateBytes:        32 << 20,
 		},
 		EventQueueSize:  256,
@@ -116,6 +121,7 @@ func (c *Config) Validate() error {
 		between("incident::update_interval", c.Incident.UpdateInterval, time.Second, 24*time.Hour),
 		between("incident::resolve_after", c.Incident.ResolveAfter, time.Second, 24*time.Hour),
 		between("incident::reopen_within", c.Incident.ReopenWithin, 0, 7*24*time.Hour),
+		between("incident::max_duration", c.Incident.MaxDuration, 5*time.Minute, 7*24*time.Hour),
 		positive("limits::spans", c.Limits.Spans),
 		positive("limits::spans_per_trace", c.Limits.SpansPerTrace),
 		positive("limits::nodes", c.Limits.Nodes),
@@ -125,6 +131,7 @@ func (c *Config) Validate() error {
 		positive("limits::instances_per_node", c.Limits.InstancesPerNode),
 		positive("limits::edges", c.Limits.Edges),
 		positive("limits::hurt_traces", c.Limits.HurtTraces),
+		positive("limits::messages", c.Limits.Messages),
 		atLeast("limits::state_bytes", c.Limits.StateBytes, minStateBytes),
 		positive("event_queue_size", c.EventQueueSize),
 		between("storage_interval", c.StorageInterval, 10*time.Second, 24*time.Hour),
@@ -169,6 +176,7 @@ func (c *Config) settings() engine.Settings {
 		Spans:      c.Limits.Spans,
 		TraceSpans: c.Limits.SpansPerTrace,
 		HurtTraces: c.Limits.HurtTraces,
+		Messages:   c.Limits.Messages,
 		Graph: graph.Limits{
 			Nodes: c.Limits.Nodes, Ops: c.Limits.OperationsPerNode, AllOps: c.Limits.Operations,
 			Instances: c.Limits.InstancesPerNode, AllInstances: c.Limits.Instances, Edges: c.Limits.Edges,
@@ -180,6 +188,7 @@ func (c *Config) settings() engine.Settings {
 			Margin:       rootMargin,
 			ResolveAfter: c.Incident.ResolveAfter.Nanoseconds(),
 			ReopenWithin: c.Incident.ReopenWithin.Nanoseconds(),
+			MaxDuration:  c.Incident.MaxDuration.Nanoseconds(),
 		},
 	}
 }

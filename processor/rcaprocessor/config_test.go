@@ -34,10 +34,10 @@ func TestLoadConfig(t *testing.T) {
 				IdleTimeout:     2 * time.Hour,
 				Incident: IncidentConfig{
 					MinConfidence: 0.5, Patience: time.Minute, UpdateInterval: time.Minute,
-					ResolveAfter: 2 * time.Minute, ReopenWithin: time.Hour,
+					ResolveAfter: 2 * time.Minute, ReopenWithin: time.Hour, MaxDuration: 2 * time.Hour,
 				},
 				Limits: LimitsConfig{
-					Spans: 100, SpansPerTrace: 10, Nodes: 20, Operations: 300, OperationsPerNode: 30, Instances: 400, InstancesPerNode: 40, Edges: 50, HurtTraces: 60,
+					Spans: 100, SpansPerTrace: 10, Nodes: 20, Operations: 300, OperationsPerNode: 30, Instances: 400, InstancesPerNode: 40, Edges: 50, HurtTraces: 60, Messages: 80,
 					StateBytes: 100_000,
 				},
 				EventQueueSize:  70,
@@ -56,12 +56,13 @@ func TestLoadConfig(t *testing.T) {
 			"incident::update_interval: must be between 1s and 24h0m0s, is -1s",
 			"incident::resolve_after: must be between 1s and 24h0m0s, is -1s",
 			"incident::reopen_within: must be between 0s and 168h0m0s, is -1s",
+			"incident::max_duration: must be between 5m0s and 168h0m0s, is -1s",
 		}},
 		{name: "zero", errs: []string{
 			"limits::spans: must be between 1 and 268435456, is 0",
 			"limits::spans_per_trace: ", "limits::nodes: ", "limits::operations: ", "limits::operations_per_node: ",
 			"limits::instances: ",
-			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "event_queue_size: ",
+			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "limits::messages: ", "event_queue_size: ",
 			"limits::state_bytes: must be between 65536 and 268435456, is 0",
 		}},
 		{name: "too_much", errs: []string{

@@ -33,6 +33,10 @@ func eventOf(in *incident.Incident) emit.Event {
 		ev.Name, ev.Severity, ev.Time = eventResolved, plog.SeverityNumberInfo, in.Resolved
 		ev.Body = fmt.Sprintf("The incident with root cause %s is resolved: all has been well for a while, %s after its onset.",
 			in.Verdict.Root, time.Duration(in.Resolved-in.Onset).Round(time.Second))
+		if in.Stale {
+			ev.Body = fmt.Sprintf("The incident with root cause %s is stale: it has lasted for %s, and what it is about is taken for normal from now on.",
+				in.Verdict.Root, time.Duration(in.Resolved-in.Onset).Round(time.Second))
+		}
 	}
 	ev.Attributes = func(m pcommon.Map) { describe(m, in) }
 	return ev
@@ -44,8 +48,11 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	m.PutStr(keyNode, v.Root)
 	m.PutStr(keyKind, v.Kind)
 	put(m, keyReason, v.Reason)
+	put(m, keyCause, v.Cause)
 	put(m, keyInstance, v.Instance)
 	put(m, keyVersion, v.Version)
+	put(m, keyHost, v.Host)
+	put(m, keyZone, v.Zone)
 	m.PutDouble(keyScore, v.Score)
 	put(m, keyPath, annotationOf(in).path)
 	names, scores := m.PutEmptySlice(keyCandidates), pcommon.NewSlice()
@@ -55,6 +62,11 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	}
 	scores.CopyTo(m.PutEmptySlice(keyCandidateScores))
 	putAll(m, keyImpacted, v.Impacted)
+	putAll(m, keyEntries, v.Entries)
+	put(m, keyTrigger, v.Trigger)
+	putAll(m, keyPropagation, v.Propagation)
+	putAll(m, keyAmplifiers, v.Amplifiers)
+	m.PutInt(keyHurt, v.Hurt)
 	putAll(m, keyEvidence, v.Evidence)
 	m.PutDouble(keyDetectionDelay, seconds(in.Delay))
 	if in.State == incident.Resolved {

@@ -4,15 +4,12 @@
 package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rcaprocessor"
 
 import (
-	"encoding/binary"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
-	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/engine"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
@@ -21,8 +18,9 @@ import (
 // Explainer answers, after the fact, who is to blame for a window of time. It learns as the processor does
 // and needs no symptom to open a gate. It changes nothing of what it is given, and is not safe for concurrent use.
 type Explainer struct {
-	study *engine.Study
-	batch call.Batch
+	engine *engine.Engine
+	batch  call.Batch
+	lines  []line
 }
 
 // NewExplainer makes an Explainer with the processor's default configuration, but a more patient one.
@@ -30,37 +28,27 @@ func NewExplainer() *Explainer {
 	cfg := createDefaultConfig().(*Config)
 	// Nobody waits for the answer: what comes late is waited for, and slow traces are left whole.
 	cfg.AllowedLateness, cfg.TraceQuiet = time.Minute, 10*time.Second
-	return &Explainer{study: engine.NewStudy(cfg.settings(), func(incident.Incident) {})}
+	return &Explainer{engine: engine.New(cfg.settings(), func(incident.Incident) {})}
 }
 
 // Traces learns from spans, in about the order in which they ended.
 func (x *Explainer) Traces(td ptrace.Traces) {
 	x.batch.Read(td)
-	x.study.Learn(&x.batch, nil)
+	x.engine.Learn(&x.batch, nil)
 	x.batch.Reset()
 }
 
-// Logs learns from log records that name their span; they must not come later than a few seconds after it.
+// Logs learns from log records that name their span; they must not come much later than it.
 func (x *Explainer) Logs(ld plog.Logs) {
-	for _, rl := range ld.ResourceLogs().All() {
-		for _, sl := range rl.ScopeLogs().All() {
-			for _, lr := range sl.LogRecords().All() {
-				id := lr.SpanID()
-				if id.IsEmpty() || lr.TraceID().IsEmpty() || lr.Body().Type() != pcommon.ValueTypeStr {
-					continue
-				}
-				x.study.LearnLog(trace.ID(lr.TraceID()), binary.BigEndian.Uint64(id[:]), lr.Body().Str(),
-					lr.SeverityNumber() >= plog.SeverityNumberError)
-			}
-		}
-	}
+	x.lines = readLines(ld, x.lines[:0])
+	learnLines(x.engine, x.lines)
 }
 
 // Lost returns how many spans, observations and log records could not be used so far: they came late, were of a
 // time not to be believed, or lay beyond a limit.
 func (x *Explainer) Lost() (spans, observations, logs int64) {
-	l := x.study.Lost()
-	return l.Spans, l.Observations, l.Logs
+	c := x.engine.Counts()
+	return c.Late + c.Future + c.TraceFull + c.Unplaced, c.EvidenceFull, c.LogsLost
 }
 
 // Suspect is a node, and how much speaks against it.
@@ -86,14 +74,14 @@ func (x *Explainer) ExplainWithout(from, to time.Time, families ...string) []Sus
 		}
 	}
 	var out []Suspect
-	for _, s := range x.study.Explain(from.UnixNano(), to.UnixNano(), opt) {
+	for _, s := range x.engine.Explain(from.UnixNano(), to.UnixNano(), opt) {
 		families := map[string]float64{}
 		for f, p := range s.Family {
 			if p > 0 {
 				families[contrast.Family(f).String()] = p
 			}
 		}
-		out = append(out, Suspect{Name: s.Name, Service: s.Service, Score: s.Score, Families: families, Evidence: x.study.Words(&s)})
+		out = append(out, Suspect{Name: s.Name, Service: s.Service, Score: s.Score, Families: families, Evidence: x.engine.Words(&s)})
 	}
 	return out
 }

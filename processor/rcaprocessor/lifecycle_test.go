@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadatatest"
 )
 
@@ -82,7 +83,7 @@ func TestTracesEndBeforeLogs(t *testing.T) {
 		r := newRig(t, pipelines).start()
 		r.traffic(0, 120, false)
 		r.traffic(120, 123, true)
-		require.Nil(t, r.engine.core.Open(), "it is still waited for late spans")
+		require.Empty(t, r.engine.core.Open(), "it is still waited for late spans")
 		require.NoError(t, r.traces.Shutdown(t.Context()))
 		require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), logOf("orders", pcommon.TraceID{1}, plog.SeverityNumberError)), "logs still flow")
 		for _, l := range r.logs {
@@ -151,6 +152,8 @@ func TestPanicsAreContained(t *testing.T) {
 	}
 	broken()
 	require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), logOf("orders", pcommon.TraceID{1}, plog.SeverityNumberError)))
+	require.NotNil(t, r.engine.core, "what was learned is given up")
+	broken()
 	sent := r.spans.SpanCount()
 	r.traffic(now, now+1, true)
 	assert.Equal(t, sent+60, r.spans.SpanCount())
@@ -162,12 +165,56 @@ func TestPanicsAreContained(t *testing.T) {
 	assert.Equal(t, 1, others)
 	r.traffic(now+1, now+100, false)
 	r.traffic(now+100, now+125, true)
-	require.NotNil(t, r.engine.core.Open(), "a fresh engine learns and finds")
+	require.NotEmpty(t, r.engine.core.Open(), "a fresh engine learns and finds")
 	broken()
 	r.engine.flush()
 	metadatatest.AssertEqualProcessorRcaPanics(t, r.telemetry, point(3), metricdatatest.IgnoreTimestamp())
 	r.stop()
 	assert.Equal(t, []string{eventOpened, eventOpened}, eventNames(r.records[0]))
+}
+
+// Log lines wait for their traces; those whose trace does not come are counted.
+func TestLogsAreLearned(t *testing.T) {
+	r := newRig(t, 1).start()
+	send := func(id pcommon.TraceID) {
+		ld := logOf("orders", id, plog.SeverityNumberInfo)
+		ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).SetSpanID(pcommon.SpanID{7: 3})
+		require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), ld))
+	}
+	for s := int64(0); s < 400; s++ {
+		td := ptrace.NewTraces()
+		for k := range int64(5) {
+			send(r.request(td, dawn+s*second+k*second/5, false))
+		}
+		if s == 10 {
+			send(pcommon.TraceID{9}) // no such trace
+		}
+		require.NoError(t, r.traces.ConsumeTraces(t.Context(), td))
+	}
+	metadatatest.AssertEqualProcessorRcaLogsUnjoined(t, r.telemetry, point(1), metricdatatest.IgnoreTimestamp())
+	templates := 0
+	for _, c := range r.engine.core.Suspects(dawn+380*second, dawn+400*second) {
+		for _, e := range c.Evidence {
+			if e.Family == contrast.Structure && e.Feature.Kind == contrast.Template {
+				templates++
+			}
+		}
+	}
+	assert.Zero(t, templates, "the lines go on")
+	for s := int64(400); s < 430; s++ { // and now they do not
+		td := ptrace.NewTraces()
+		for k := range int64(5) {
+			id := r.request(td, dawn+s*second+k*second/5, false)
+			if k == 0 {
+				send(id)
+			}
+		}
+		require.NoError(t, r.traces.ConsumeTraces(t.Context(), td))
+	}
+	found := r.engine.core.Suspects(dawn+405*second, dawn+420*second)
+	require.NotEmpty(t, found)
+	assert.Equal(t, contrast.Template, found[0].Evidence[0].Feature.Kind)
+	r.stop()
 }
 
 // Traces, logs, flushes, self-telemetry and Shutdown at the same time: nothing is lost. Run with -race.
@@ -224,7 +271,7 @@ func TestDataThatStopsIsLookedAt(t *testing.T) {
 	r.start()
 	r.traffic(0, 120, false)
 	r.traffic(120, 121, true)
-	require.Nil(t, r.engine.core.Open())
+	require.Empty(t, r.engine.core.Open())
 	assert.Eventually(t, func() bool { return len(eventNames(r.records[0])) == 1 }, 8*time.Second, 50*time.Millisecond)
 	r.stop()
 }

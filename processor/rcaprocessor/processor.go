@@ -32,12 +32,14 @@ type rcaEngine struct {
 	telemetry *telemetry
 	emitter   *emit.Emitter
 	batches   sync.Pool    // *batch
+	lines     sync.Pool    // *[]line
 	sources   atomic.Int32 // traces pipelines that run
 
 	mu      sync.Mutex
 	core    *engine.Engine
 	pending []incident.Incident
 	heard   time.Time // when data came last
+	ready   bool      // it was said that enough was seen
 
 	state *stateStore // nil when nothing is kept over a restart
 
@@ -57,6 +59,7 @@ type batch struct {
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
+	e.lines.New = func() any { return new([]line) }
 	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
@@ -79,7 +82,7 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 // reset gives up what was learned.
 func (e *rcaEngine) reset() {
 	e.core = engine.New(e.cfg.settings(), e.keep)
-	e.pending = nil
+	e.pending, e.ready = nil, false
 }
 
 // Start takes up the state of an earlier run, and begins to deliver event records and to watch for data that stops.
@@ -178,16 +181,28 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 	e.telemetry.annotatedSpans(&annotated)
 }
 
-// processLogs annotates the records of hurt traces, and grave ones of nodes that are part of an open incident.
+// processLogs learns from records that name their span, and annotates those of hurt traces, and grave ones of nodes
+// that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		in, marks := e.markLogs(ld)
+		lines := e.lines.Get().(*[]line)
+		*lines = readLines(ld, (*lines)[:0])
+		var marks []logMark
+		e.guarded(func() {
+			learnLines(e.core, *lines)
+			marks = e.markLogs(ld)
+		})
+		e.lines.Put(lines)
 		if len(marks) == 0 {
 			return
 		}
 		var annotated roleCounts
-		with := annotationOf(in)
+		var in *incident.Incident
+		var with *annotation
 		for _, m := range marks {
+			if m.incident != in {
+				in, with = m.incident, annotationOf(m.incident)
+			}
 			with.write(m.record.Attributes(), m.role)
 			annotated[m.role]++
 		}
@@ -198,33 +213,36 @@ func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, err
 
 // logMark is a record to annotate.
 type logMark struct {
-	record plog.LogRecord
-	role   engine.Role
+	record   plog.LogRecord
+	role     engine.Role
+	incident *incident.Incident
 }
 
-// markLogs returns the open incident, nil when there is none, and the records that belong to it.
-func (e *rcaEngine) markLogs(ld plog.Logs) (in *incident.Incident, marks []logMark) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if in = e.core.Published(); in == nil {
-		return nil, nil
+// markLogs returns the records that belong to open incidents. The lock must be held.
+func (e *rcaEngine) markLogs(ld plog.Logs) (marks []logMark) {
+	if len(e.core.Published()) == 0 {
+		return nil
 	}
 	for _, rl := range ld.ResourceLogs().All() {
 		resource := call.ReadResource(rl.Resource().Attributes())
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, lr := range sl.LogRecords().All() {
 				grave := lr.SeverityNumber() >= plog.SeverityNumberWarn
-				if role := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
-					marks = append(marks, logMark{lr, role})
+				if role, in := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
+					marks = append(marks, logMark{lr, role, in})
 				}
 			}
 		}
 	}
-	return in, marks
+	return marks
 }
 
-// deliver hands on what has changed in incidents. The lock must be held.
+// deliver hands on what has changed in incidents, and says when there can be the first. The lock must be held.
 func (e *rcaEngine) deliver() {
+	if !e.ready && e.core.Ready() {
+		e.ready = true
+		e.logger.Info("Enough was seen for verdicts", zap.Duration("warm_up", e.cfg.WarmUp))
+	}
 	for i := range e.pending {
 		in := &e.pending[i]
 		e.logger.Info("Incident "+in.State.String(), zap.String("id", in.ID), zap.String("root_cause", in.Verdict.Root),

@@ -132,7 +132,7 @@ func (r *rig) incident() int64 {
 	r.t.Helper()
 	r.traffic(0, 120, false)
 	r.traffic(120, 145, true)
-	require.NotNil(r.t, r.engine.core.Open(), "the test needs an open incident")
+	require.NotEmpty(r.t, r.engine.core.Open(), "the test needs an open incident")
 	return 145
 }
 

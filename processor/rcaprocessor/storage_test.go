@@ -181,8 +181,8 @@ func TestWarmRestart(t *testing.T) {
 	metadatatest.AssertEqualProcessorRcaGraphNodes(t, r.telemetry, point(2), metricdatatest.IgnoreTimestamp())
 	r.traffic(300, 305, false)
 	r.traffic(305, 325, true)
-	require.NotNil(t, r.engine.core.Open(), "25 s of data are no warm-up")
-	assert.Equal(t, "orders", r.engine.core.Open().Verdict.Root)
+	require.Len(t, r.engine.core.Open(), 1, "25 s of data are no warm-up")
+	assert.Equal(t, "orders", r.engine.core.Open()[0].Verdict.Root)
 	r.stop()
 }
 

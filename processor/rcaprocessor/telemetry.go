@@ -47,7 +47,7 @@ type snapshot struct {
 	size   engine.Size
 	beyond graph.Overflow
 	ready  bool
-	open   bool
+	open   int
 	lag    float64
 }
 
@@ -76,7 +76,7 @@ func (t *telemetry) with(key, value string) metric.MeasurementOption {
 
 // observe notes the state of the engine at hand.
 func (t *telemetry) observe(e *engine.Engine) {
-	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: e.Open() != nil, lag: seconds(e.Lag())}
+	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: len(e.Open()), lag: seconds(e.Lag())}
 	s.size, s.beyond = e.Size()
 	t.mu.Lock()
 	t.now = s
@@ -168,12 +168,13 @@ func (t *telemetry) register() error {
 	b := t.builder
 	return errors.Join(
 		b.RegisterProcessorRcaLateSpansCallback(gauge(func(s *snapshot) int64 { return s.counts.Late })),
+		b.RegisterProcessorRcaLogsUnjoinedCallback(gauge(func(s *snapshot) int64 { return s.counts.LogsLost })),
 		b.RegisterProcessorRcaSpansPairedCallback(gauge(func(s *snapshot) int64 { return s.counts.Paired })),
 		b.RegisterProcessorRcaGraphNodesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Nodes) })),
 		b.RegisterProcessorRcaGraphEdgesCallback(gauge(func(s *snapshot) int64 { return int64(s.size.Edges) })),
 		b.RegisterProcessorRcaStateBytesCallback(gauge(func(s *snapshot) int64 { return s.size.Bytes })),
 		b.RegisterProcessorRcaReadyCallback(gauge(func(s *snapshot) int64 { return one(s.ready) })),
-		b.RegisterProcessorRcaIncidentsActiveCallback(gauge(func(s *snapshot) int64 { return one(s.open) })),
+		b.RegisterProcessorRcaIncidentsActiveCallback(gauge(func(s *snapshot) int64 { return int64(s.open) })),
 		b.RegisterProcessorRcaAnalysisLagCallback(func(_ context.Context, o metric.Float64Observer) error {
 			s, _ := t.read()
 			o.Observe(s.lag, t.with("", ""))
@@ -214,6 +215,9 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "edges", s.beyond.Edges)
 	t.each(o, keyLimit, "verdict_rows", s.counts.LedgerFull)
 	t.each(o, keyLimit, "hurt_traces", s.counts.HurtForgotten)
+	t.each(o, keyLimit, "messages", s.counts.MessagesLost)
+	t.each(o, keyLimit, "partitions", s.counts.Lanes)
+	t.each(o, keyLimit, "evidence", s.counts.EvidenceFull)
 	t.mu.Lock()
 	cut := t.cut
 	t.mu.Unlock()

@@ -114,11 +114,12 @@ func TestTaintedCellsDoNotCount(t *testing.T) {
 func TestNormalFades(t *testing.T) {
 	var s Series
 	fill(&s, 0, 50, 1000, 10*ms, clean)
-	fill(&s, 50, 410, 1000, 100*ms, clean)
+	fill(&s, 50, 430, 1000, 100*ms, clean)
 	assert.InEpsilon(t, 100*ms, s.Median(), .15)
 	normal := s.Normal()
 	assert.InEpsilon(t, 100*ms, normal.Typical(), .01)
-	assert.Equal(t, uint32(history*1000), normal.N)
+	assert.LessOrEqual(t, normal.N, uint32((hour*perMinute+Recent)*1000))
+	assert.GreaterOrEqual(t, normal.N, uint32((hour-1)*perMinute*1000))
 	assert.LessOrEqual(t, s.normal.Count(), int64(2*histogramCap))
 }
 
@@ -156,28 +157,94 @@ func TestLateObservations(t *testing.T) {
 	assert.Equal(t, uint32(Recent+1), s.Window(0, math.MaxInt64).N, "before it: not at all")
 }
 
-// After a gap longer than what is recent, nothing of before it becomes normal any more.
+// What was in quarantine when all fell silent sits it out all the same, and an hour's history outlives the silence.
 func TestGap(t *testing.T) {
 	var s Series
 	fill(&s, 0, 8, 20, 10*ms, clean)
-	before := s.Normal()
-	fill(&s, 100, 101, 20, 10*ms, clean)
-	assert.Equal(t, before, s.Normal())
+	assert.Equal(t, uint32(5*20), s.Normal().N)
+	fill(&s, 10_000, 10_001, 20, 10*ms, clean)
+	assert.Equal(t, uint32(8*20), s.Normal().N)
 	assert.Equal(t, uint32(20), s.Window(0, math.MaxInt64).N)
 	assert.True(t, s.Known())
+
+	taint := tainting(8) // the second cell after cell 6, the first after cell 7
+	var suspect Series
+	fill(&suspect, 0, 8, 20, 10*ms, taint)
+	fill(&suspect, 100, 101, 20, 10*ms, taint)
+	assert.Equal(t, uint32(6*20), suspect.Normal().N)
+}
+
+// Minutes age by the newest of them: a long incident wears nothing away, an hour of normal does.
+func TestAgeing(t *testing.T) {
+	var s Series
+	suspect := func(k int64) bool { return k >= CellOf(epoch)+60 && k < CellOf(epoch)+500 }
+	fill(&s, 0, 60, 20, 10*ms, suspect)
+	fill(&s, 60, 500, 20, 1000*ms, suspect)
+	normal := s.Normal()
+	assert.Equal(t, uint32((60-quarantine)*20), normal.N, "frozen for as long as there is suspicion")
+	assert.InEpsilon(t, 10*ms, normal.Typical(), .01)
+	fill(&s, 500, 520, 20, 20*ms, suspect)
+	normal = s.Normal()
+	assert.InEpsilon(t, 20*ms, normal.Typical(), .01, "then what is older than an hour goes")
+	assert.Equal(t, uint32((520-500-quarantine-1)*20), normal.N)
 }
 
 // A clock that was ahead is set back: what was normal stays so, and times before are taken again.
 func TestRewind(t *testing.T) {
+	for _, ahead := range []int64{1000, 100, 7, 6 * hour * 5} {
+		var s Series
+		fill(&s, ahead, ahead+100, 20, 10*ms, clean)
+		before := s.Normal()
+		s.Rewind(epoch)
+		assert.Equal(t, before, s.Normal())
+		assert.Zero(t, s.Window(0, math.MaxInt64))
+		fill(&s, 0, 10, 20, 10*ms, clean)
+		assert.Equal(t, uint32(200), s.Window(0, math.MaxInt64).N)
+		assert.Greater(t, s.Normal().N, before.N)
+		fill(&s, 10, 100, 20, 10*ms, clean)
+		assert.Equal(t, before.N+(100-quarantine-1)*20, s.Normal().N, "as if of the time before")
+	}
+	var empty Series
+	empty.Rewind(0)
+	assert.Zero(t, empty)
+}
+
+// A new level that has come to stay is normal from then on, though all of it was under suspicion.
+func TestAccept(t *testing.T) {
 	var s Series
-	fill(&s, 1000, 1010, 20, 10*ms, clean)
-	before := s.Normal()
-	s.Rewind()
-	assert.Equal(t, before, s.Normal())
-	assert.Zero(t, s.Window(0, math.MaxInt64))
-	fill(&s, 0, 10, 20, 10*ms, clean)
-	assert.Equal(t, uint32(200), s.Window(0, math.MaxInt64).N)
-	assert.Greater(t, s.Normal().N, before.N)
+	suspect := func(k int64) bool { return k >= CellOf(epoch)+60 }
+	fill(&s, 0, 60, 20, 10*ms, suspect)
+	fill(&s, 60, 120, 20, 1000*ms, suspect)
+	slower := s.Window(epoch+115*CellWidth, epoch+120*CellWidth)
+	z, _ := s.Deviation(slower)
+	require.Greater(t, z, 3.0)
+	lately := s.young.Count() + s.waiting.Count()
+	level := s.Accept(epoch + 120*CellWidth)
+	assert.Equal(t, uint32(Recent*20), level.N)
+	assert.Equal(t, lately, s.normal.Count())
+	z, _ = s.Deviation(slower)
+	assert.InDelta(t, 0, z, .1)
+	assert.InEpsilon(t, 2000*ms, s.SlowThreshold(), .2)
+	normal := s.Normal()
+	assert.Equal(t, uint32(Recent*20), normal.N)
+	fill(&s, 120, 130, 20, 1000*ms, clean)
+	normal = s.Normal()
+	assert.InEpsilon(t, 1000*ms, normal.Typical(), .01)
+	assert.Greater(t, normal.N, uint32(Recent*20), "and it goes on learning")
+
+	var silent, as Series
+	fill(&silent, 0, 60, 20, 10*ms, clean)
+	silent.roll(CellOf(epoch)+100, clean)
+	as = silent
+	assert.Zero(t, silent.Accept(epoch+(60+Recent)*CellWidth))
+	assert.Equal(t, as, silent, "silence is no level")
+
+	var faster Series
+	fill(&faster, 0, 60, 20, 10*ms, clean)
+	fill(&faster, 60, 80, 20, ms, func(int64) bool { return true })
+	as = faster
+	faster.Accept(epoch + 80*CellWidth)
+	assert.Equal(t, as, faster, "what takes less is no standard")
 }
 
 func TestDeviation(t *testing.T) {
@@ -243,9 +310,31 @@ func TestBadRatio(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	assert.InDelta(t, 2, median([]float64{9, 1, 2}), 0)
-	assert.InDelta(t, 1.5, median([]float64{9, 1, 2, 0}), 0)
-	assert.InDelta(t, 7, median([]float64{7}), 0)
+	even := func(xs ...float64) (out []weighed) {
+		for _, x := range xs {
+			out = append(out, weighed{x, 3})
+		}
+		return out
+	}
+	assert.InDelta(t, 2, median(even(9, 1, 2)), 0)
+	assert.InDelta(t, 1.5, median(even(9, 1, 2, 0)), 0)
+	assert.InDelta(t, 7, median(even(7)), 0)
+	assert.InDelta(t, 9, median([]weighed{{1, 1}, {9, 20}, {2, 3}}), 0, "the heavy one")
+	assert.InDelta(t, 5.5, median([]weighed{{1, 2}, {9, 5}, {2, 3}}), 0, "half on either side")
+}
+
+// A cell of a few calls says less of what is normal than one of many.
+func TestScarceCellsWeighLess(t *testing.T) {
+	var s Series
+	for k := range int64(60) {
+		n, took := 1, 100*ms
+		if k/perMinute%3 == 0 {
+			n, took = fullWeight, 10*ms
+		}
+		fill(&s, k, k+1, n, took, clean)
+	}
+	_, excess := s.Deviation(Cell{N: 100, Log: 100 * Log(10*ms)})
+	assert.InDelta(t, 0, excess, float64(ms))
 }
 
 // The order of durations within a cell does not matter, and no answer is out of bounds.

@@ -11,7 +11,9 @@ import (
 )
 
 // Shape is what the sums of a Series mean: state of another shape is of no use.
-func Shape() []int64 { return []int64{CellWidth, Recent, quarantine, history, window.HistogramBuckets} }
+func Shape() []int64 {
+	return []int64{CellWidth, Recent, quarantine, perMinute, hour, window.HistogramBuckets}
+}
 
 // Snapshot writes the series to c, or reads one from it into s, which must be new.
 func (s *Series) Snapshot(c *snapshot.Codec) {
@@ -22,19 +24,43 @@ func (s *Series) Snapshot(c *snapshot.Codec) {
 	if s.cell != 0 {
 		for i := range s.recent {
 			s.recent[i].snapshot(c)
+			if n := s.recent[i].N; n > 0 {
+				snapshot.Uint(c, &s.spreads[i].Slow, n)
+				c.Int(&s.spreads[i].Squares)
+			}
+			if n := s.recent[i].N; n > 0 {
+				snapshot.Uint(c, &s.spreads[i].Slow, n)
+				c.Int(&s.spreads[i].Squares)
+			}
 		}
+		snapshot.Uint(c, &s.good, allGood)
 		histogram(c, &s.young)
 		histogram(c, &s.waiting)
 	}
-	pasts := uint64(s.pasts)
-	snapshot.Uint(c, &pasts, math.MaxInt32)
-	s.pasts = int(pasts)
-	for i := 0; i < min(s.pasts, history) && c.Err() == nil; i++ {
-		if s.past[i].snapshot(c); s.past[i].N == 0 {
-			c.Fail("a normal cell is empty")
+	c.Time(&s.minute)
+	held := c.Count(s.minutes(), hour, "minutes")
+	for i := 0; held > 0 && c.Err() == nil; held-- {
+		for !c.Reading() && s.past[i].N == 0 {
+			i++
 		}
+		k := uint8(i)
+		snapshot.Uint(c, &k, hour-1)
+		if s.past[k].snapshot(c); s.past[k].N == 0 {
+			c.Fail("a normal minute is empty")
+		}
+		i++
 	}
 	histogram(c, &s.normal)
+}
+
+// minutes returns how many minutes hold something.
+func (s *Series) minutes() (n int) {
+	for i := range s.past {
+		if s.past[i].N > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *Cell) snapshot(k *snapshot.Codec) {

@@ -5,6 +5,7 @@ package blame
 
 import (
 	"bytes"
+	"unsafe"
 
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
@@ -69,8 +70,9 @@ func NewLedger(seconds, limit int) *Ledger {
 const second = int64(1e9)
 
 // Record counts a hurt unit of work at time at.
-func (l *Ledger) Record(at int64, r Row, c Count) {
-	k := at / second
+func (l *Ledger) Record(at int64, r Row, c Count) { l.add(at/second, r, c) }
+
+func (l *Ledger) add(k int64, r Row, c Count) {
 	s := &l.seconds[k%int64(len(l.seconds))]
 	if s.second != k {
 		if k < s.second {
@@ -84,7 +86,7 @@ func (l *Ledger) Record(at int64, r Row, c Count) {
 	}
 	old, ok := s.rows[r]
 	if !ok && len(s.rows) >= l.limit {
-		l.Overflow++
+		l.Overflow += c.Units
 		return
 	}
 	old.Add(c)
@@ -106,6 +108,12 @@ func (l *Ledger) Window(from, to int64) map[Row]Count {
 		}
 	}
 	return sum
+}
+
+// Bytes returns about how much memory the ledger holds.
+func (l *Ledger) Bytes() int64 {
+	const each = int64(unsafe.Sizeof(Row{})+unsafe.Sizeof(Count{})) * 3 / 2 // and the room that a map leaves
+	return int64(l.Rows())*each + int64(len(l.seconds))*int64(unsafe.Sizeof(sheet{}))
 }
 
 // Reset forgets everything.

@@ -6,6 +6,8 @@
 package blame
 
 import (
+	"slices"
+
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
@@ -19,12 +21,22 @@ const (
 	Latency
 	Unavailable
 	Throttled
-	Saturation
-	numReasons
+	Saturation     // it stood in line, for a connection as a rule
+	DNS            // its name was not found
+	TLS            // its certificate, or the handshake, was refused
+	Auth           // it was refused for want of credentials
+	ClientRejected // what it asked was refused as wrong
+	Shed           // it refused work to protect itself: a breaker, a full queue
+	FanOut         // it asked for far more than usual
+	Vanished       // it no longer does what it always did, and nothing fails
+	Lag            // records lay in a topic for longer than usual
+	NumReasons     = iota
 )
 
 func (r Reason) String() string {
-	return [...]string{"errors", "latency", "unavailable", "throttled", "saturation"}[r]
+	return [...]string{
+		"errors", "latency", "unavailable", "throttled", "saturation", "dns", "tls", "auth", "client_rejected", "shed", "fan_out", "vanished", "lag",
+	}[r]
 }
 
 // MaxPath is the most nodes of a path that are told apart.
@@ -45,12 +57,29 @@ func (p *Path) push(n graph.NodeID) {
 	}
 }
 
+// Before returns the node on the path in front of n, 0 when there is none.
+func (p *Path) Before(n graph.NodeID) graph.NodeID {
+	if i := slices.Index(p[:], n); i > 0 {
+		return p[i-1]
+	}
+	return 0
+}
+
+// Cut ends the path in front of n.
+func (p *Path) Cut(n graph.NodeID) {
+	if i := slices.Index(p[:], n); i >= 0 {
+		clear(p[i:])
+	}
+}
+
 // Origin is where the trouble of one unit of work began.
 type Origin struct {
 	Node graph.NodeID
 	// Waits is what Node usually calls and this time did not get to while its own time grew: it may have
-	// stood in line for it (a pool of connections). 0 when there is none.
-	Waits    graph.NodeID
+	// stood in line for it (a pool of connections), or failed without asking it (an open breaker). With Auth and
+	// ClientRejected it is who refused, with FanOut who was asked. 0 when there is none.
+	Waits graph.NodeID
+	// Instance is the replica that it began at, or, where nobody answered, that called in vain.
 	Instance graph.InstanceID
 	Reason   Reason
 	Path     Path
@@ -70,6 +99,11 @@ type Facts interface {
 	// Awaits returns a callee that the operation nearly always calls, and of which called counts much fewer
 	// calls than usual; 0 for none.
 	Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
+	// Starved says that a call timed out in no more than its normal time, or nearly so while its parent lost more by
+	// itself, excess nanoseconds: what was left of a deadline was too little, and went elsewhere.
+	Starved(s *trace.Span, excess int64) bool
+	// Multiplies returns a callee of which called counts many more calls than the operation usually makes; 0 for none.
+	Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 }
 
 // Walk follows trouble down one trace.
@@ -105,19 +139,83 @@ func (w *Walk) step(i int32, o *Origin) int32 {
 	if failed >= 0 && w.Spans[i].Outcome().Bad() {
 		return failed
 	}
+	if failed < 0 && w.multiplied(i, op, o) {
+		return -1
+	}
 	if c, excess := w.slowestChild(i); c >= 0 && excess > w.Facts.OwnExcess(op, w.Nodes[i].Own) && w.waited(i, op) {
 		return c
 	}
 	if failed >= 0 { // it was absorbed; the pause before the next attempt may be what took the time
 		return failed
 	}
-	o.Node, o.Instance = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance)
-	o.Reason = reasonOf(&w.Spans[i])
-	if w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 {
-		o.Waits = w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) })
-		if !w.Spans[i].Outcome().Bad() {
-			o.Reason = Latency
+	w.own(i, op, o)
+	return -1
+}
+
+// multiplied completes o when calls that were well took the time by their number alone.
+func (w *Walk) multiplied(i int32, op graph.OpID, o *Origin) bool {
+	excess := w.Facts.Excess(op, w.Spans[i].Duration())
+	if excess == 0 {
+		return false
+	}
+	n := w.Facts.Multiplies(op, func(n graph.NodeID) int { return w.calls(i, n) })
+	if n == 0 || 2*w.spent(i, n) < excess {
+		return false
+	}
+	o.Node, o.Instance, o.Waits, o.Reason = w.Facts.Service(op), graph.InstanceID(w.Spans[i].Instance), n, FanOut
+	return true
+}
+
+// own completes o with span i, in which it began.
+func (w *Walk) own(i int32, op graph.OpID, o *Origin) {
+	s := &w.Spans[i]
+	o.Node, o.Instance, o.Reason = w.Facts.Service(op), graph.InstanceID(s.Instance), reasonOf(s)
+	awaited := func() graph.NodeID { return w.Facts.Awaits(op, func(n graph.NodeID) int { return w.calls(i, n) }) }
+	switch {
+	case s.Outcome().Bad() && s.Reason() == call.ReasonRejected:
+		o.Reason, o.Waits = Shed, awaited()
+	case w.stoodInLine(i, op, o, awaited):
+	case s.Outcome().Bad():
+		c := w.refusedChild(i)
+		if c < 0 {
+			o.Waits = awaited()
+			return
 		}
+		o.Waits, o.Reason = w.Facts.Callee(graph.OpID(w.Spans[c].Op)), ClientRejected
+		if w.Spans[c].Detail() == call.DetailAuth {
+			o.Reason = Auth
+		}
+	case w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0:
+		o.Reason = Latency
+	}
+}
+
+// stoodInLine completes o when span i took longer by itself and did not get to whom it usually calls, or too late.
+func (w *Walk) stoodInLine(i int32, op graph.OpID, o *Origin, awaited func() graph.NodeID) bool {
+	if w.Facts.OwnExcess(op, w.Nodes[i].Own) == 0 {
+		return false
+	}
+	if o.Waits = awaited(); o.Waits == 0 {
+		if c := w.failed(i, func(*trace.Span) bool { return true }); c >= 0 { // starved: others have been followed
+			o.Waits = w.Facts.Callee(graph.OpID(w.Spans[c].Op))
+		}
+	}
+	if s := &w.Spans[i]; o.Waits != 0 && !(s.Outcome().Bad() && s.Reason() == call.ReasonTimeout) { // its own time was up, in line or not
+		o.Reason = Saturation
+	}
+	return o.Waits != 0
+}
+
+// refusedChild returns the last call of span i when its callee refused it as wrong, else -1.
+func (w *Walk) refusedChild(i int32) int32 {
+	last := int32(-1)
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		if !w.Nodes[c].Async && (last < 0 || w.Spans[c].End >= w.Spans[last].End) {
+			last = c
+		}
+	}
+	if last >= 0 && w.Spans[last].Role().Outgoing() && w.Spans[last].Outcome() == call.Ignored && w.Spans[last].Reason() == call.ReasonClient {
+		return last
 	}
 	return -1
 }
@@ -133,7 +231,7 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	s := &w.Spans[i]
 	if v := w.Nodes[i].Server; v >= 0 {
 		server := &w.Spans[v]
-		if server.Outcome().Bad() {
+		if server.Outcome().Bad() && !(w.Facts.OwnExcess(op, w.Nodes[i].Own) > 0 && w.starving(v)) {
 			return v
 		}
 		// The callee did its work: the time went into the way to it, or the caller did not wait for it.
@@ -145,6 +243,9 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	} else if c := w.failedChild(i); c >= 0 { // spans of a driver below its own call
 		return c
 	}
+	if o.Instance == 0 {
+		o.Instance = graph.InstanceID(s.Instance)
+	}
 	o.Node = w.Facts.Callee(op)
 	if o.Node == 0 {
 		o.Node = w.Facts.Service(op)
@@ -154,12 +255,22 @@ func (w *Walk) outgoing(i int32, op graph.OpID, o *Origin) int32 {
 	return -1
 }
 
+// starving says that span i failed for want of time alone.
+func (w *Walk) starving(i int32) bool {
+	return w.Spans[i].Reason() == call.ReasonTimeout || w.failedChild(i) < 0 && w.failed(i, func(*trace.Span) bool { return true }) >= 0
+}
+
 // failedChild returns the failed synchronous child that ended last, -1 when none failed. Cancelled
-// siblings are not failed: the Outcome says so.
+// siblings are not failed, the Outcome says so; nor are starved ones.
 func (w *Walk) failedChild(i int32) int32 {
+	excess := w.Facts.OwnExcess(graph.OpID(w.Spans[i].Op), w.Nodes[i].Own)
+	return w.failed(i, func(s *trace.Span) bool { return !w.Facts.Starved(s, excess) })
+}
+
+func (w *Walk) failed(i int32, counts func(*trace.Span) bool) int32 {
 	best := int32(-1)
 	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
-		if w.Nodes[c].Async || !w.Spans[c].Outcome().Bad() {
+		if w.Nodes[c].Async || !w.Spans[c].Outcome().Bad() || !counts(&w.Spans[c]) {
 			continue
 		}
 		if best < 0 || w.Spans[c].End >= w.Spans[best].End {
@@ -198,8 +309,29 @@ func (w *Walk) calls(i int32, n graph.NodeID) int {
 	return count
 }
 
+// spent returns how long span i, or internal spans below it, waited for calls of n.
+func (w *Walk) spent(i int32, n graph.NodeID) (sum int64) {
+	for c := w.Nodes[i].FirstChild; c >= 0; c = w.Nodes[c].NextSibling {
+		switch {
+		case w.Spans[c].Role().Outgoing():
+			if w.Facts.Callee(graph.OpID(w.Spans[c].Op)) == n {
+				sum += w.Spans[c].Duration()
+			}
+		case w.Spans[c].Role() == call.RoleInternal:
+			sum += w.spent(c, n)
+		}
+	}
+	return sum
+}
+
 func reasonOf(s *trace.Span) Reason {
 	switch {
+	case s.Outcome().Bad() && s.Detail() == call.DetailDNS:
+		return DNS
+	case s.Outcome().Bad() && s.Detail() == call.DetailTLS:
+		return TLS
+	case s.Outcome().Bad() && s.Detail() == call.DetailAuth:
+		return Auth
 	case s.Outcome() == call.Throttled:
 		return Throttled
 	case !s.Outcome().Bad(), s.Reason() == call.ReasonTimeout:

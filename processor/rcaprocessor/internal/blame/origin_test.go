@@ -24,6 +24,7 @@ const ms = int64(1e6)
 type shop struct {
 	nodes  []string
 	awaits map[graph.OpID]graph.NodeID
+	many   int  // so many calls of a callee are more than usual; 0 says that nothing is
 	new    bool // nothing is known to be normal yet
 }
 
@@ -81,6 +82,19 @@ func (s *shop) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID
 	return 0
 }
 
+func (s *shop) Starved(c *trace.Span, _ int64) bool {
+	return !s.new && c.Reason() == call.ReasonTimeout && c.Role().Outgoing() && c.Duration() <= 10*ms
+}
+
+func (s *shop) Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID {
+	for i := range s.nodes {
+		if n := graph.NodeID(i + 1); s.many > 0 && called(n) >= s.many {
+			return n
+		}
+	}
+	return 0
+}
+
 // s is a span of a test trace: times in ms, id and parent by letter.
 type s struct {
 	id, parent string
@@ -91,7 +105,23 @@ type s struct {
 	reason     call.Reason
 }
 
+// of says more of the span's reason.
+func (x s) of(d call.Detail) detailed { return detailed{x, d} }
+
+type detailed struct {
+	s
+	detail call.Detail
+}
+
 func walkOf(facts Facts, spans []s) *Walk {
+	var all []detailed
+	for _, s := range spans {
+		all = append(all, s.of(call.DetailNone))
+	}
+	return walkOfAll(facts, all)
+}
+
+func walkOfAll(facts Facts, spans []detailed) *Walk {
 	id := func(s string) (n uint64) {
 		if s != "" {
 			n = uint64(s[0])
@@ -102,7 +132,7 @@ func walkOf(facts Facts, spans []s) *Walk {
 	for _, s := range spans {
 		w.Spans = append(w.Spans, trace.NewSpan(trace.Facts{
 			ID: id(s.id), Parent: id(s.parent), Role: s.role, Op: uint32(opOf(s.op)), Instance: uint32(id(s.id)),
-			Start: s.start * ms, End: s.end * ms, Outcome: s.outcome, Reason: s.reason,
+			Start: s.start * ms, End: s.end * ms, Outcome: s.outcome, Reason: s.reason, Detail: s.detail,
 		}))
 	}
 	slices.SortFunc(w.Spans, func(a, b trace.Span) int {
@@ -369,10 +399,10 @@ func TestOriginInstance(t *testing.T) {
 	own := walkOf(&shop{}, []s{{"c", "", server, "orders", 150, 155, fail, broken}}).Origin(0)
 	assert.Equal(t, graph.InstanceID('c'), own.Instance)
 	database := walkOf(&shop{}, []s{{"d", "", client, "orders db", 1, 2, fail, broken}}).Origin(0)
-	assert.Zero(t, database.Instance, "its replicas are not known by their callers'")
+	assert.Equal(t, graph.InstanceID('d'), database.Instance, "nobody answered: the one that called in vain")
 }
 
-// A service whose own time grew while it did not get to whom it always calls stood in line for it.
+// A service that did not get to whom it always calls stood in line for it when its own time grew, else did not ask it.
 func TestOriginWaits(t *testing.T) {
 	const ok, none = call.OK, call.ReasonNone
 	facts := &shop{}
@@ -384,8 +414,8 @@ func TestOriginWaits(t *testing.T) {
 		want  graph.NodeID
 		why   Reason
 	}{
-		{"until the deadline", []s{{"c", "", server, "orders", 0, 500, fail, broken}}, db, Errors},
-		{"for long", []s{{"c", "", server, "orders", 0, 500, ok, none}}, db, Latency},
+		{"until the deadline", []s{{"c", "", server, "orders", 0, 500, fail, broken}}, db, Saturation},
+		{"for long", []s{{"c", "", server, "orders", 0, 500, ok, none}}, db, Saturation},
 		{"got to it in the end", []s{
 			{"c", "", server, "orders", 0, 500, ok, none}, {"d", "c", client, "orders db", 495, 499, ok, none},
 		}, 0, Latency},
@@ -393,7 +423,7 @@ func TestOriginWaits(t *testing.T) {
 			{"c", "", server, "orders", 0, 500, ok, none}, {"d", "c", internal, "gateway", 490, 499, ok, none},
 			{"e", "d", client, "orders db", 495, 499, ok, none},
 		}, 0, Latency},
-		{"failed at once: it never stood in line", []s{{"c", "", server, "orders", 0, 1, fail, broken}}, 0, Errors},
+		{"failed at once: it did not ask it, and did not stand in line", []s{{"c", "", server, "orders", 0, 1, fail, broken}}, db, Errors},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := walkOf(facts, tt.spans).Origin(0)

@@ -44,12 +44,7 @@ func (l *Ledger) Snapshot(c *snapshot.Codec, h Handles) {
 		i++
 		c.Time(&s.second)
 		c.Count(len(s.rows), l.limit, "rows")
-		rows := make([]Row, 0, len(s.rows))
-		for r := range s.rows {
-			rows = append(rows, r)
-		}
-		slices.SortFunc(rows, compareRows)
-		for _, r := range rows {
+		for _, r := range s.sorted() {
 			n := s.rows[r]
 			r.snapshot(c, h)
 			n.snapshot(c)
@@ -80,7 +75,7 @@ func (r *Row) snapshot(c *snapshot.Codec, h Handles) {
 	handle(c, &r.Node, h.Nodes)
 	handle(c, &r.Waits, h.Nodes)
 	handle(c, &r.Instance, h.Instances)
-	snapshot.Uint(c, &r.Reason, numReasons-1)
+	snapshot.Uint(c, &r.Reason, NumReasons-1)
 	for i := range r.Path {
 		handle(c, &r.Path[i], h.Nodes)
 	}
@@ -94,6 +89,15 @@ func (c *Count) snapshot(k *snapshot.Codec) {
 	k.Raw(c.Exemplar[:])
 	snapshot.Uint(k, &c.Span, math.MaxUint64)
 	k.Int(&c.First)
+}
+
+func (s *sheet) sorted() []Row {
+	rows := make([]Row, 0, len(s.rows))
+	for r := range s.rows {
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, compareRows)
+	return rows
 }
 
 func compareRows(a, b Row) int {

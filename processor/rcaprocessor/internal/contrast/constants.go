@@ -9,8 +9,14 @@ const (
 	// cellWidth of sums, minuteCells of them a cell of the baseline. Design 2.3.
 	cellWidth   = 10 * second
 	minuteCells = 6
-	// ringCells is how far back a series reaches: an hour of minutes. Design 2.3.
-	ringCells = 60 * minuteCells
+	// ringMinutes is how far back a series reaches: an hour. Design 2.3. fineMinutes of them are kept by cells: the
+	// longest window of a verdict, the quarantine before it, and as much for who asks a little later.
+	ringMinutes = 60
+	ringCells   = ringMinutes * minuteCells
+	fineMinutes = 12
+	// wholeCells: in a window of fewer cells the one that it begins in counts, too. Half a minute, within which a verdict
+	// is due: what is normal in that cell weakens the evidence less than a few seconds less of the rest would.
+	wholeCells = 3
 	// quarantine: what ended less than this before the window is not taken for normal. Design 2.3.
 	quarantine = 3 * 60 * second
 

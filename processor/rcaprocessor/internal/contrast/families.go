@@ -23,49 +23,27 @@ func (r *ranking) compareNodes(a, b Node) int {
 	return cmp.Or(cmp.Compare(r.facts.NodeName(a), r.facts.NodeName(b)), cmp.Compare(a, b))
 }
 
-func (r *ranking) compareOps(a, b Op) int {
-	return cmp.Or(cmp.Compare(r.facts.NodeName(r.facts.Service(a)), r.facts.NodeName(r.facts.Service(b))),
-		cmp.Compare(r.facts.OpName(a), r.facts.OpName(b)), cmp.Compare(a, b))
-}
-
-func (r *ranking) compareEdges(a, b Edge) int {
-	return cmp.Or(cmp.Compare(r.facts.NodeName(a.From), r.facts.NodeName(b.From)),
-		cmp.Compare(r.facts.NodeName(a.To), r.facts.NodeName(b.To)), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-}
-
 // total is all exclusive time in the window, in milliseconds: what end-to-end time is made of.
 func (r *ranking) total() float64 {
 	sum := 0.0
-	add := func(s *series) {
-		if c := s.window(r.window); c.n > 0 {
-			sum += float64(c.n) * math.Expm1(c.mean())
-		}
+	for i := range r.own {
+		sum += r.own[i].now.total()
 	}
-	for _, k := range sorted(r.store.own, r.compareOwn) {
-		add(r.store.own[k])
-	}
-	for _, k := range sorted(r.store.gaps, r.compareEdges) {
-		add(r.store.gaps[k])
+	for i := range r.gaps {
+		sum += r.gaps[i].now.total()
 	}
 	return max(sum, 1e-9)
-}
-
-func (r *ranking) compareOwn(a, b ownKey) int {
-	return cmp.Or(r.compareOps(a.op, b.op), cmp.Compare(a.instance, b.instance))
 }
 
 // ownTime is F1: own time of an operation on a replica against its own history, a new replica's against that
 // of all. Operations with too few calls to say anything alone speak together, per owner.
 func (r *ranking) ownTime() {
-	total, peers := r.total(), r.peers(r.store.ownSeries())
-	pools, all := map[Node]*pool{}, r.replicas()
-	for _, k := range sorted(r.store.own, r.compareOwn) {
-		n, s := r.facts.Owner(k.op), r.store.own[k]
-		b := s.normal(r.before)
-		if b.n < minCalls {
-			b = all[k.op].normal(r.before)
-		}
-		d, ok := s.contrast(b, r.window, peers)
+	total := r.total()
+	pools := map[Node]*pool{}
+	for i := range r.own {
+		k := &r.own[i]
+		n := r.facts.Owner(k.op)
+		d, ok := contrast(k.now, &k.normal, r.ownPeers)
 		if !ok || n == 0 {
 			continue
 		}
@@ -85,20 +63,6 @@ func (r *ranking) ownTime() {
 			r.note(n, e)
 		}
 	}
-}
-
-// replicas returns own time by operation, all replicas together.
-func (r *ranking) replicas() map[Op]*series {
-	all := map[Op]*series{}
-	for k, s := range r.store.own {
-		if all[k.op] == nil {
-			all[k.op] = &series{}
-		}
-		for _, c := range s.cells {
-			all[k.op].observe(c)
-		}
-	}
-	return all
 }
 
 // side is the edges into a node, or those out of it.
@@ -128,9 +92,10 @@ func (r *ranking) gap() {
 		}
 		return sides[k][n]
 	}
-	total, peers := r.total(), r.peers(r.store.gapSeries())
-	for _, edge := range sorted(r.store.gaps, r.compareEdges) {
-		d, ok := r.store.gaps[edge].contrast(r.store.gaps[edge].normal(r.before), r.window, peers)
+	total := r.total()
+	for i := range r.gaps {
+		edge := r.gaps[i].Edge
+		d, ok := contrast(r.gaps[i].now, &r.gaps[i].normal, r.gapPeers)
 		if !ok {
 			continue
 		}
@@ -166,46 +131,46 @@ func (r *ranking) gap() {
 // structure is F3: of the spans of an operation, the share that has a feature. It points at the owner of
 // the operation whose conditional probability broke, not at whoever got more or fewer calls for it.
 func (r *ranking) structure() {
-	best := map[Op]Evidence{}
-	keys := sorted(r.store.features, func(a, b featureKey) int {
-		return cmp.Or(r.compareOps(a.op, b.op), cmp.Compare(a.f.Kind, b.f.Kind), cmp.Compare(a.f.Key, b.f.Key))
-	})
-	logged, logs := r.logged(keys)
-	for _, k := range keys {
-		if k.f.Kind == Template && (!logs || !logged[r.facts.Owner(k.op)]) {
-			continue
+	logged, logs := r.logged()
+	for i := range r.shapes {
+		sh := &r.shapes[i]
+		sh.count(r.window)
+		best := Evidence{}
+		for j := range sh.has {
+			k := &sh.has[j]
+			if k.Kind == Template && (!logs || !logged[r.facts.Owner(sh.op)]) {
+				continue
+			}
+			e, ok := r.feature(sh, k)
+			switch {
+			case !ok || e.Strength <= 0:
+			case k.Kind == Child && e.Now > e.Normal && r.facts.Calls(Op(k.Key)): // a bare call: its answer is missing, see there
+			case r.unanswered(sh, k, &e):
+				n := r.facts.Service(Op(k.Key))
+				r.add(n, Structure, e.Strength)
+				r.note(n, e)
+			case e.Strength > best.Strength:
+				best = e
+			}
 		}
-		e, ok := r.feature(k)
-		switch {
-		case !ok || e.Strength <= 0:
-		case k.f.Kind == Child && e.Now > e.Normal && r.facts.Calls(Op(k.f.Key)): // a bare call: its answer is missing, see there
-		case r.unanswered(k, &e):
-			n := r.facts.Service(Op(k.f.Key))
-			r.add(n, Structure, e.Strength)
-			r.note(n, e)
-		case e.Strength > best[k.op].Strength:
-			best[k.op] = e
+		if best.Strength > 0 {
+			n := r.facts.Owner(sh.op)
+			r.add(n, Structure, best.Strength)
+			r.note(n, best)
 		}
-	}
-	for _, op := range sorted(best, r.compareOps) {
-		n := r.facts.Owner(op)
-		r.add(n, Structure, best[op].Strength)
-		r.note(n, best[op])
 	}
 }
 
 // unanswered says that a child of another service vanished because calls to it went unanswered: the bare call
 // has come in its place. That speaks against the callee.
-func (r *ranking) unanswered(k featureKey, e *Evidence) bool {
-	if k.f.Kind != Child || e.Now > e.Normal || r.facts.Service(Op(k.f.Key)) == r.facts.Service(k.op) {
+func (r *ranking) unanswered(sh *shape, k *had, e *Evidence) bool {
+	if k.Kind != Child || e.Now > e.Normal || r.facts.Service(Op(k.Key)) == r.facts.Service(sh.op) {
 		return false
 	}
-	runs := r.store.runs[k.op]
-	n0, n1 := float64(runs.window(r.before).n), float64(runs.window(r.window).n)
 	rise := 0.0
-	for g, s := range r.store.features {
-		if g.op == k.op && g.f.Kind == Child && r.facts.Calls(Op(g.f.Key)) && r.facts.Service(Op(g.f.Key)) == r.facts.Service(k.op) {
-			rise = max(rise, float64(s.window(r.window).n)/n1-float64(s.window(r.before).n)/n0)
+	for i := range sh.has {
+		if g := &sh.has[i]; g.Kind == Child && r.facts.Calls(Op(g.Key)) && r.facts.Service(Op(g.Key)) == r.facts.Service(sh.op) {
+			rise = max(rise, float64(g.now)/float64(sh.now)-float64(g.before)/float64(sh.before))
 		}
 	}
 	return rise >= replaced*(e.Normal-e.Now)
@@ -213,51 +178,60 @@ func (r *ranking) unanswered(k featureKey, e *Evidence) bool {
 
 // logged returns the nodes that log lines were seen of before the window, and whether any were seen in it: the
 // first line of a node, and the last of all, say something about the way of the logs, not about the system.
-func (r *ranking) logged(keys []featureKey) (before map[Node]bool, now bool) {
+func (r *ranking) logged() (before map[Node]bool, now bool) {
 	before = map[Node]bool{}
-	for _, k := range keys {
-		if k.f.Kind == Template {
-			s := r.store.features[k]
-			if s.window(r.before).n > 0 {
-				before[r.facts.Owner(k.op)] = true
+	for i := range r.shapes {
+		for j := range r.shapes[i].has {
+			k := &r.shapes[i].has[j]
+			if k.Kind != Template {
+				continue
 			}
-			now = now || s.window(r.window).n > 0
+			if k.before > 0 {
+				before[r.facts.Owner(r.shapes[i].op)] = true
+			}
+			now = now || k.window(r.window).n > 0
 		}
 	}
 	return before, now
 }
 
-func (r *ranking) feature(k featureKey) (e Evidence, ok bool) {
-	runs, has := r.store.runs[k.op], r.store.features[k]
-	n0, n1 := float64(runs.window(r.before).n), float64(runs.window(r.window).n)
-	k0, k1 := float64(has.window(r.before).n), float64(has.window(r.window).n)
+func (r *ranking) feature(sh *shape, k *had) (e Evidence, ok bool) {
+	n0, n1 := float64(sh.before), float64(sh.now)
+	k0, k1 := float64(k.before), float64(k.now)
 	if n0 < minCalls || n1 < leastCalls {
 		return e, false
 	}
 	p0, p1 := k0/n0, k1/n1
-	low, high := r.tails(runs, has)
-	switch {
-	case p0 >= usual && p1 < lapsed*p0 && p1 < low:
-	case p1 > p0 && p0 < lapsed*p1 && p1 > high && (k.f.Grave || p1 >= usual):
+	switch { // the tails take time: last
+	case p0 >= usual && p1 < lapsed*p0:
+		if low, _ := r.tails(sh.runs, k.tallies); p1 >= low {
+			return e, false
+		}
+	case p1 > p0 && p0 < lapsed*p1 && (k.Grave || p1 >= usual):
+		if _, high := r.tails(sh.runs, k.tallies); p1 <= high {
+			return e, false
+		}
 	default:
 		return e, false
 	}
 	z := math.Sqrt(gTest(k0, n0-k0, k1, n1-k1))
 	share := math.Abs(p1-p0) * n1 / r.units
-	return Evidence{Family: Structure, Op: k.op, Feature: k.f, Normal: p0, Now: p1, Calls: int64(n1), Z: z,
+	return Evidence{Family: Structure, Op: sh.op, Feature: k.Feature, Normal: p0, Now: p1, Calls: int64(n1), Z: z,
 		Share: share, Strength: few(n1) * strength(z, share)}, true
 }
 
 // shares returns the share of runs that had something, minute by minute before the window.
-func (r *ranking) shares(runs, has *series) []weighted {
-	of := has.minutes(r.before)
+func (r *ranking) shares(runs, has *tallies) []weighted {
+	of := has.minutes(r.before, r.not, nil)
 	var v []weighted
-	for _, m := range runs.minutes(r.before) {
-		k := int64(0)
-		for i := range of {
-			if of[i].t == m.t {
-				k = of[i].n
-			}
+	i := 0
+	for _, m := range runs.minutes(r.before, r.not, nil) {
+		for i < len(of) && of[i].t < m.t {
+			i++
+		}
+		k := uint32(0)
+		if i < len(of) && of[i].t == m.t {
+			k = of[i].n
 		}
 		v = append(v, weighted{min(float64(k)/float64(m.n), 1), min(float64(m.n), fullWeight)})
 	}
@@ -265,7 +239,7 @@ func (r *ranking) shares(runs, has *series) []weighted {
 }
 
 // tails returns the low and the high quantile of a feature's share in the minutes before.
-func (r *ranking) tails(runs, has *series) (low, high float64) {
+func (r *ranking) tails(runs, has *tallies) (low, high float64) {
 	v := r.shares(runs, has)
 	return quantile(v, lowTail), quantile(v, 1-lowTail)
 }
@@ -287,23 +261,24 @@ func gTest(a, b, c, d float64) float64 {
 // errors is F4: the share of units of work whose failure began at a node; a failure that a caller coped with
 // counts little.
 func (r *ranking) errors() {
-	r.failures(r.store.origins, 1)
-	r.failures(r.store.contain, coped)
+	r.failures(r.origins, 1)
+	r.failures(r.contained, coped)
 }
 
-func (r *ranking) failures(of map[Node]*series, weight float64) {
-	n0, n1 := float64(r.store.units.window(r.before).n), float64(r.store.units.window(r.window).n)
+func (r *ranking) failures(of []failure, weight float64) {
+	n0, n1 := float64(r.unitsBefore), float64(r.store.units.window(r.window).n)
 	if n0 < minCalls || n1 < minCalls {
 		return
 	}
-	for _, n := range sorted(of, r.compareNodes) {
-		k0, k1 := float64(of[n].window(r.before).n), float64(of[n].window(r.window).n)
+	for i := range of {
+		n := of[i].node
+		k0, k1 := float64(of[i].before), float64(of[i].window(r.window).n)
 		p0, p1 := min(k0/n0, 1), min(k1/n1, 1)
 		if p1 <= p0 {
 			continue
 		}
 		e := Evidence{Family: Errors, Normal: p0, Now: p1, Calls: int64(n1), Share: weight * (p1 - p0)}
-		e.Z = min(math.Sqrt(gTest(p0*n0, n0-p0*n0, p1*n1, n1-p1*n1)), r.bursts(of[n], p0, p1, n0, n1))
+		e.Z = min(math.Sqrt(gTest(p0*n0, n0-p0*n0, p1*n1, n1-p1*n1)), r.bursts(of[i].tallies, p0, p1, n0, n1))
 		if e.Strength = strength(e.Z, e.Share); e.Strength > 0 {
 			r.add(n, Errors, e.Strength)
 			r.note(n, e)
@@ -312,7 +287,7 @@ func (r *ranking) failures(of map[Node]*series, weight float64) {
 }
 
 // bursts is the z of a share when failures come in bursts: their minutes differ more than single ones would.
-func (r *ranking) bursts(has *series, p0, p1, n0, n1 float64) float64 {
+func (r *ranking) bursts(has *tallies, p0, p1, n0, n1 float64) float64 {
 	v := r.shares(&r.store.units, has)
 	median := quantile(v, 0.5)
 	for i := range v {

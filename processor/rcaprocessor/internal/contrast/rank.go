@@ -41,6 +41,8 @@ type Facts interface {
 type Options struct {
 	// Without leaves families out, to measure what each is worth.
 	Without [Families]bool
+	// Reuse what the last ranking of a window with the same beginning found out of the time before it.
+	Reuse bool
 }
 
 // Evidence is one deviation.
@@ -66,19 +68,22 @@ type Candidate struct {
 }
 
 // Rank compares [from, to) with the time before and returns the nodes that anything speaks against, the
-// likeliest first. Whole cells inside the window count; normal is what ended a quarantine before it, or all
-// before it where there is nothing so old.
+// likeliest first. The cells that begin in the window count, and while these are few the one that it begins in. Normal is what ended a quarantine before it and was not
+// under suspicion; where there is no such time, what was; where there is nothing so old, all before the window.
 func (s *Store) Rank(from, to int64, facts Facts, opt Options) []Candidate {
 	r := ranking{store: s, facts: facts, scores: map[Node]*[Families]float64{}, evidence: map[Node][]Evidence{}}
-	r.window = span{(from + cellWidth - 1) / cellWidth, (to + cellWidth - 1) / cellWidth}
-	if r.window.from >= r.window.to { // shorter than a cell: the cells that it touches
-		r.window = span{from / cellWidth, (to + cellWidth - 1) / cellWidth}
+	r.window = span{cellOf(from + cellWidth - 1), cellOf(to + cellWidth - 1)}
+	if r.window.from+wholeCells > r.window.to {
+		r.window = span{cellOf(from), cellOf(to + cellWidth - 1)}
 	}
-	r.before = span{r.window.from - ringCells, (from - quarantine) / cellWidth}
-	if s.units.window(r.before).n == 0 {
-		r.before.to = from / cellWidth
-	}
+	r.plan = s.prepare(from, r.window.from, facts, opt.Reuse)
 	r.units = float64(max(s.units.window(r.window).n, 1))
+	for i := range r.own {
+		r.own[i].now = r.own[i].window(r.window)
+	}
+	for i := range r.gaps {
+		r.gaps[i].now = r.gaps[i].window(r.window)
+	}
 	run := [Families]func(){r.ownTime, r.gap, r.structure, r.errors}
 	for f, rank := range run {
 		if !opt.Without[f] {
@@ -89,12 +94,13 @@ func (s *Store) Rank(from, to int64, facts Facts, opt Options) []Candidate {
 }
 
 type ranking struct {
-	store          *Store
-	facts          Facts
-	window, before span
-	units          float64
-	scores         map[Node]*[Families]float64
-	evidence       map[Node][]Evidence
+	store *Store
+	facts Facts
+	*plan
+	window   span
+	units    float64
+	scores   map[Node]*[Families]float64
+	evidence map[Node][]Evidence
 }
 
 func (r *ranking) add(n Node, f Family, score float64) {
@@ -116,30 +122,9 @@ func strength(z, share float64) float64 {
 	return max(0, z-significant) * math.Sqrt(min(max(share, 0), 1))
 }
 
-// peers sums up what a family's series were like before the window.
-func (r *ranking) peers(all []*series) peers {
-	normals := make([]normal, len(all))
-	for i, s := range all {
-		normals[i] = s.normal(r.before)
-	}
-	return peersOf(normals)
-}
-
-// nodes in order of their names: sums of floats must not depend on the order of a map.
-func (r *ranking) nodes() []Node {
-	out := make([]Node, 0, len(r.scores))
-	for n := range r.scores {
-		out = append(out, n)
-	}
-	slices.SortFunc(out, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(r.facts.NodeName(a), r.facts.NodeName(b)), cmp.Compare(a, b))
-	})
-	return out
-}
-
 // result joins the families: how strong a family's evidence is at all, shared among those it speaks against.
 func (r *ranking) result() []Candidate {
-	nodes := r.nodes()
+	nodes := sorted(r.scores, r.compareNodes)
 	var sum, most [Families]float64
 	for _, n := range nodes {
 		for f, x := range r.scores[n] {

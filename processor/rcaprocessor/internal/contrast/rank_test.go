@@ -158,7 +158,7 @@ func hub(s *Store, slow func(from, to Node) bool) {
 	each(30, func(at int64, bad bool) {
 		s.Unit(at)
 		for _, e := range []Edge{{1, 2}, {2, 3}, {2, 4}, {2, 5}} {
-			s.Gap(at, e, took(at, pick(bad && slow(e.From, e.To), 80.0, 2)))
+			s.Gap(at, Op(e.From), e, took(at, pick(bad && slow(e.From, e.To), 80.0, 2)))
 			s.Own(at, Op(e.To*10), 0, took(at, 5))
 		}
 	})
@@ -191,10 +191,10 @@ func TestGapOfANewEdge(t *testing.T) {
 	each(30, func(at int64, bad bool) {
 		s.Unit(at)
 		for n := Node(2); n < 9; n++ {
-			s.Gap(at, Edge{1, n}, took(at, 2+float64(n)/4))
+			s.Gap(at, 1, Edge{1, n}, took(at, 2+float64(n)/4))
 		}
 		if bad {
-			s.Gap(at, Edge{1, 9}, took(at, 500))
+			s.Gap(at, 1, Edge{1, 9}, took(at, 500))
 		}
 	})
 	assert.Equal(t, "n09", names(rank(s))[0], "no edge of its kind takes so long")
@@ -307,7 +307,7 @@ func TestMerge(t *testing.T) {
 		all, a, b := New(), New(), New()
 		n := rapid.IntRange(1, 300).Draw(t, "n")
 		for range n {
-			at := start + rapid.Int64Range(0, int64(end-start)-1).Draw(t, "at")
+			at := end - 1 - rapid.Int64Range(0, 90*minute).Draw(t, "age")
 			half := pick(rapid.Bool().Draw(t, "half"), a, b)
 			node := Node(rapid.IntRange(1, 3).Draw(t, "node"))
 			took := rapid.Int64Range(0, 1000*ms).Draw(t, "took")
@@ -317,11 +317,12 @@ func TestMerge(t *testing.T) {
 				case 0:
 					s.Own(at, Op(node*10), 1, took)
 				case 1:
-					s.Gap(at, Edge{node, node + 1}, took)
+					s.Gap(at, 1, Edge{node, node + 1}, took)
 				case 2:
 					s.Run(at, Op(node*10))
 				case 3:
-					s.Has(at, Op(node*10), Feature{Key: uint64(took % 3)})
+					s.Run(at, Op(node*10))
+					s.Has(at, Op(node*10), Feature{Key: uint64(1 + took%3)})
 				case 4:
 					s.Origin(at, node)
 				default:
@@ -330,29 +331,35 @@ func TestMerge(t *testing.T) {
 				s.Unit(at)
 			}
 		}
-		b.Merge(a)
+		b.Merge(a, same[Node], same[Op], same[Instance])
 		assert.Equal(t, rank(all), rank(b))
 		assert.Equal(t, all.Series(), b.Series())
 	})
 }
 
+func same[H any](h H) H { return h }
+
 func TestFeaturesAreBounded(t *testing.T) {
 	s := New()
 	for i := range uint64(10 * maxFeatures) {
+		s.Run(start, 10)
 		s.Has(start, 10, Feature{Key: i})
 	}
-	assert.Equal(t, maxFeatures, s.Series())
+	assert.Equal(t, maxFeatures+1, s.Series())
 	assert.EqualValues(t, 9*maxFeatures, s.Dropped())
 }
 
 func TestSeriesForgetsWhatIsOld(t *testing.T) {
-	var s series
+	var s tallies
+	observe := func(at int64) { s.observe(&tally{cellOf(at), 1}) }
 	for i := range int64(3 * ringCells) {
-		s.observe(event(start + i*cellWidth))
+		observe(start + i*cellWidth)
 	}
-	assert.Len(t, s.cells, ringCells)
-	s.observe(event(start))
-	assert.LessOrEqual(t, len(s.cells), ringCells)
+	assert.Len(t, s.fine, fineMinutes*minuteCells)
+	assert.Len(t, s.coarse, ringMinutes-fineMinutes)
+	held := s.cells()
+	observe(start)
+	assert.Equal(t, held, s.cells())
 }
 
 func TestQuantile(t *testing.T) {

@@ -4,18 +4,27 @@
 package contrast
 
 import (
-	"cmp"
 	"math"
 	"slices"
+	"sort"
+
+	"github.com/firebreak-otel/firebreak/internal/window"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
 // logUnit is the resolution of summed logarithms: sums of integers merge by addition in any order.
 const logUnit = 1 << 12
 
-// cell is the sums of ten seconds.
+// tally is how often something was seen in a cell; cell number t is ten seconds, or a minute.
+type tally struct{ t, n uint32 }
+
+func (c *tally) head() *tally    { return c }
+func (c *tally) add(o *tally)    { c.n += o.n }
+func (c *tally) plausible() bool { return c.n > 0 }
+
+// cell is a tally of durations.
 type cell struct {
-	t   int64 // number of the cell
-	n   int64
+	tally
 	sum int64 // of log(1+ms), in 1/logUnit
 	sq  int64 // of its square, in 1/logUnit
 }
@@ -26,7 +35,17 @@ func (c *cell) add(o *cell) {
 	c.sq += o.sq
 }
 
+func (c *cell) plausible() bool { return c.n > 0 && c.sum >= 0 && c.sq >= 0 }
+
 func (c *cell) mean() float64 { return float64(c.sum) / float64(c.n) / logUnit }
+
+// total of the durations in milliseconds, as if each were typical.
+func (c *cell) total() float64 {
+	if c.n == 0 {
+		return 0
+	}
+	return float64(c.n) * math.Expm1(c.mean())
+}
 
 // variance of the single values.
 func (c *cell) variance() float64 {
@@ -34,256 +53,216 @@ func (c *cell) variance() float64 {
 	return max(0, float64(c.sq)/float64(c.n)/logUnit-m*m)
 }
 
-// series is the cells of one thing, in order of time, without empty ones.
-type series struct{ cells []cell }
-
-func cellOf(at int64) int64 { return at / cellWidth }
-
-// observe adds o, whose t names its cell.
-func (s *series) observe(o cell) {
-	i := len(s.cells)
-	for i > 0 && s.cells[i-1].t > o.t {
-		i--
-	}
-	if i > 0 && s.cells[i-1].t == o.t {
-		s.cells[i-1].add(&o)
-		return
-	}
-	s.cells = slices.Insert(s.cells, i, o)
-	if drop := s.stale(); drop > 0 {
-		s.cells = slices.Delete(s.cells, 0, drop)
-	}
-}
-
-// stale counts the cells beyond the ring's reach.
-func (s *series) stale() int {
-	oldest := s.cells[len(s.cells)-1].t - ringCells
-	n, _ := slices.BinarySearchFunc(s.cells, oldest+1, func(c cell, t int64) int { return cmp.Compare(c.t, t) })
-	return n
-}
+func cellOf(at int64) uint32 { return uint32(min(max(at, 0)/cellWidth, math.MaxUint32)) }
 
 // duration is the contribution of one duration.
 func duration(at, ns int64) cell {
-	l := math.Log1p(float64(max(ns, 0)) / 1e6)
-	return cell{t: cellOf(at), n: 1, sum: int64(math.Round(l * logUnit)), sq: int64(math.Round(l * l * logUnit))}
+	l := math.Ln2 * window.Log2(1+float64(max(ns, 0))/1e6)
+	return cell{tally{cellOf(at), 1}, int64(l*logUnit + 0.5), int64(l*l*logUnit + 0.5)}
 }
 
-// event is the contribution of one occurrence.
-func event(at int64) cell { return cell{t: cellOf(at), n: 1} }
-
-// Span of cells, [from, to).
-type span struct{ from, to int64 }
-
-// sum of the cells within w.
-func (s *series) window(w span) (c cell) {
-	if s == nil {
-		return c
-	}
-	for i := range s.cells {
-		if t := s.cells[i].t; t >= w.from && t < w.to {
-			c.add(&s.cells[i])
-		}
-	}
-	return c
+// summed is what the sums of a cell can do.
+type summed[C any] interface {
+	*C
+	head() *tally
+	add(*C)
+	plausible() bool
+	snapshot(*snapshot.Codec)
 }
 
-// minutes returns the sums of the minutes within w, empty ones left out.
-func (s *series) minutes(w span) (out []cell) {
-	if s == nil {
-		return nil
+// series is the cells of one thing, in order of time, without empty ones: ten seconds each in the newest fineMinutes,
+// minutes before them, up to ringMinutes in all. Which cell is in which tier follows from what was seen, not from
+// the order in which it came.
+type series[C any, P summed[C]] struct{ fine, coarse []C }
+
+type (
+	durations = series[cell, *cell]
+	tallies   = series[tally, *tally]
+)
+
+// observe adds o. It returns by how many cells memory grew.
+func (s *series[C, P]) observe(o *C) (grown int) {
+	t := P(o).head().t
+	if k := len(s.fine); k > 0 && P(&s.fine[k-1]).head().t == t {
+		P(&s.fine[k-1]).add(o)
+		return 0
 	}
-	for i := range s.cells {
-		c := &s.cells[i]
-		if c.t < w.from || c.t >= w.to {
+	m := t / minuteCells
+	if old := s.coarseBefore(); m < old {
+		c := *o
+		P(&c).head().t = m
+		return s.observeMinute(&c)
+	}
+	grown = insert[C, P](&s.fine, o)
+	return grown + s.fold()
+}
+
+// observeMinute adds the sums of a minute that lies in the coarse tier.
+func (s *series[C, P]) observeMinute(o *C) (grown int) {
+	if int64(P(o).head().t) <= s.newestMinute()-ringMinutes {
+		return 0
+	}
+	return insert[C, P](&s.coarse, o)
+}
+
+// newestMinute is a minute number, -1 when nothing was seen.
+func (s *series[C, P]) newestMinute() int64 {
+	if k := len(s.fine); k > 0 {
+		return int64(P(&s.fine[k-1]).head().t / minuteCells)
+	}
+	if k := len(s.coarse); k > 0 {
+		return int64(P(&s.coarse[k-1]).head().t)
+	}
+	return -1
+}
+
+// coarseBefore is the first minute of the fine tier.
+func (s *series[C, P]) coarseBefore() uint32 {
+	first := uint32(max(0, s.newestMinute()-fineMinutes+1))
+	if k := len(s.coarse); k > 0 { // after a rewind
+		first = max(first, P(&s.coarse[k-1]).head().t+1)
+	}
+	return first
+}
+
+// fold moves what is no longer new to the coarse tier, and forgets what is old.
+func (s *series[C, P]) fold() (grown int) {
+	newest := s.newestMinute()
+	k := 0
+	for ; k < len(s.fine); k++ {
+		h := P(&s.fine[k]).head()
+		m := h.t / minuteCells
+		if int64(m) > newest-fineMinutes {
+			break
+		}
+		if h.t = m; int64(m) > newest-ringMinutes { // it is deleted below
+			grown += insert[C, P](&s.coarse, &s.fine[k])
+		}
+	}
+	s.fine = slices.Delete(s.fine, 0, k)
+	k = 0
+	for k < len(s.coarse) && int64(P(&s.coarse[k]).head().t) <= newest-ringMinutes {
+		k++
+	}
+	s.coarse = slices.Delete(s.coarse, 0, k)
+	return grown
+}
+
+// insert adds o to cells in order of time; it returns by how many cells the slice's memory grew.
+func insert[C any, P summed[C]](cells *[]C, o *C) (grown int) {
+	s, t := *cells, P(o).head().t
+	i := len(s)
+	for i > 0 && P(&s[i-1]).head().t > t {
+		i--
+	}
+	if i > 0 && P(&s[i-1]).head().t == t {
+		P(&s[i-1]).add(o)
+		return 0
+	}
+	if len(s) == cap(s) {
+		grown = max(4, min(cap(s), 32))
+		s = append(make([]C, 0, cap(s)+grown), s...)
+	}
+	*cells = slices.Insert(s, i, *o)
+	return grown
+}
+
+// held says that anything was seen.
+func (s *series[C, P]) held() bool { return len(s.fine)+len(s.coarse) > 0 }
+
+// cells is how much memory the series holds.
+func (s *series[C, P]) cells() int { return cap(s.fine) + cap(s.coarse) }
+
+// merge adds another's sums.
+func (s *series[C, P]) merge(other *series[C, P]) (grown int) {
+	for i := len(other.fine) - 1; i >= 0; i-- { // the newest first: it decides on the tiers
+		grown += s.observe(&other.fine[i])
+	}
+	before := s.coarseBefore()
+	for i := range other.coarse {
+		o := other.coarse[i]
+		if P(&o).head().t < before {
+			grown += s.observeMinute(&o)
 			continue
 		}
-		m := c.t / minuteCells
-		if k := len(out); k > 0 && out[k-1].t == m {
-			out[k-1].add(c)
+		P(&o).head().t *= minuteCells // the other was rewound
+		grown += s.observe(&o)
+	}
+	return grown
+}
+
+// rewind forgets what was seen after cell t.
+func (s *series[C, P]) rewind(t uint32) {
+	late := func(cells []C, t uint32) []C {
+		k := sort.Search(len(cells), func(i int) bool { return P(&cells[i]).head().t > t })
+		return cells[:k]
+	}
+	s.fine, s.coarse = late(s.fine, t), late(s.coarse, t/minuteCells)
+}
+
+// span of cells, [from, to).
+type span struct{ from, to uint32 }
+
+// window adds up the cells within w. Of minutes that are no longer told apart those count that begin in it.
+func (s *series[C, P]) window(w span) (sum C) {
+	for i := len(s.fine) - 1; i >= 0; i-- {
+		c := &s.fine[i]
+		if t := P(c).head().t; t < w.from {
+			return sum
+		} else if t < w.to {
+			P(&sum).add(c)
+		}
+	}
+	for i := len(s.coarse) - 1; i >= 0; i-- {
+		c := &s.coarse[i]
+		if t := P(c).head().t * minuteCells; t < w.from {
+			break
+		} else if t < w.to {
+			P(&sum).add(c)
+		}
+	}
+	return sum
+}
+
+// minutes appends the sums of the minutes within w, empty ones and those under suspicion left out.
+func (s *series[C, P]) minutes(w span, not *suspicion, out []C) []C {
+	for i := range s.coarse {
+		c := &s.coarse[i]
+		m := P(c).head().t
+		if t := m * minuteCells; t >= w.from && t+minuteCells <= w.to && !not.minute(m) {
+			out = append(out, *c)
+		}
+	}
+	for i := range s.fine {
+		c := &s.fine[i] // no copy: that would be an allocation
+		t := P(c).head().t
+		if t < w.from || t >= w.to || not.cell(t) {
 			continue
 		}
-		out = append(out, cell{t: m, n: c.n, sum: c.sum, sq: c.sq})
+		m := t / minuteCells
+		if k := len(out); k > 0 && P(&out[k-1]).head().t == m {
+			P(&out[k-1]).add(c)
+			continue
+		}
+		out = append(out, *c)
+		P(&out[len(out)-1]).head().t = m
 	}
 	return out
 }
 
-// weighted is a value with its weight.
-type weighted struct{ x, w float64 }
+// suspicion is the cells that must not count as normal, by number modulo the length; nil is none.
+type suspicion [512]uint32
 
-// quantile of weighted values, q in (0, 1): where the cumulative weight passes q, halfway between two when
-// it meets it exactly. The slice is sorted.
-func quantile(v []weighted, q float64) float64 {
-	slices.SortFunc(v, func(a, b weighted) int { return cmp.Compare(a.x, b.x) })
-	total := 0.0
-	for i := range v {
-		total += v[i].w
-	}
-	sum := 0.0
-	for i := range v {
-		sum += v[i].w
-		switch {
-		case sum == q*total && i+1 < len(v):
-			return (v[i].x + v[i+1].x) / 2
-		case sum >= q*total:
-			return v[i].x
+func (s *suspicion) cell(t uint32) bool { return s != nil && t != 0 && s[t%uint32(len(s))] == t }
+
+// minute says that any cell of a minute is under suspicion.
+func (s *suspicion) minute(m uint32) bool {
+	for t := m * minuteCells; t < (m+1)*minuteCells; t++ {
+		if s.cell(t) {
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
-// normal is what a series was like before: the median of its minutes' means and the spread of them.
-type normal struct {
-	n        int64
-	median   float64 // of log(1+ms)
-	spread   float64 // standard deviation of minutes' means, robust
-	variance float64 // of the single values, pooled
-}
-
-func (s *series) normal(w span) (b normal) {
-	ms := s.minutes(w)
-	v := make([]weighted, len(ms))
-	for i := range ms {
-		v[i] = weighted{ms[i].mean(), min(float64(ms[i].n), fullWeight)}
-		b.n += ms[i].n
-		b.variance += float64(ms[i].n) * ms[i].variance()
-	}
-	if b.n == 0 {
-		return b
-	}
-	b.variance /= float64(b.n)
-	b.median = quantile(v, 0.5)
-	for i := range v {
-		v[i].x = math.Abs(v[i].x - b.median)
-	}
-	b.spread = madSigma * quantile(v, 0.5)
-	return b
-}
-
-// peers is what series of a family are like among each other: what to expect of one that is new.
-type peers struct {
-	median, spread float64 // of the series' medians
-	variance       float64 // of the single values, typically
-	known          bool    // enough series have a history
-}
-
-func peersOf(normals []normal) (p peers) {
-	var medians, variances []weighted
-	for _, b := range normals {
-		if b.n >= minCalls {
-			medians = append(medians, weighted{b.median, 1})
-			variances = append(variances, weighted{b.variance, 1})
-		}
-	}
-	if len(medians) < minCalls {
-		return p
-	}
-	p.median, p.variance = quantile(medians, 0.5), quantile(variances, 0.5)
-	for i := range medians {
-		medians[i].x = math.Abs(medians[i].x - p.median)
-	}
-	p.spread = madSigma * quantile(medians, 0.5)
-	p.known = p.spread > 0
-	return p
-}
-
-// expect returns the mean to expect of a series' cells and the variance of that expectation: of its own
-// history, or, where that is short, of what there is of it drawn towards its peers.
-func (b *normal) expect(p peers) (mean, variance float64, ok bool) {
-	single := max(sampling*sampling, b.variance)
-	if b.n >= minCalls {
-		return b.median, b.spread*b.spread + single/float64(b.n), true
-	}
-	if !p.known {
-		return 0, 0, false
-	}
-	between := p.spread * p.spread
-	if b.n == 0 {
-		return p.median, between, true
-	}
-	own := max(single, p.variance) / float64(b.n)
-	return (b.median/own + p.median/between) / (1/own + 1/between), 1 / (1/own + 1/between), true
-}
-
-// shift is how a series in a window differs from its normal.
-type shift struct {
-	n        int64
-	by       float64 // difference of means of log(1+ms)
-	variance float64 // of that difference, without drift
-	normal   float64 // typical milliseconds before
-	now      float64 // typical milliseconds in the window
-	excess   float64 // milliseconds more in all of the window
-}
-
-func (d *shift) z() float64 { return d.by / math.Sqrt(d.variance+drift*drift) }
-
-// contrast compares the window with normal b; ok is false where nothing was seen in it, or nothing is known
-// of what to expect.
-func (s *series) contrast(b normal, window span, p peers) (d shift, ok bool) {
-	c := s.window(window)
-	if c.n == 0 {
-		return d, false
-	}
-	mean, variance, ok := b.expect(p)
-	if !ok {
-		return d, false
-	}
-	m := c.mean()
-	single := max(sampling*sampling, b.variance)
-	d = shift{n: c.n, by: m - mean, variance: variance + single/float64(c.n), normal: math.Expm1(mean), now: math.Expm1(m)}
-	d.excess = float64(c.n) * max(0, d.now-d.normal)
-	return d, true
-}
-
-// pool is series that saw too few calls in a window to say anything alone.
-type pool struct {
-	series        int
-	n             int64
-	by, variance  float64 // sums, weighted by calls
-	normal, now   float64 // sums of milliseconds
-	excess        float64
-	strongest     Evidence
-	strongestBy   float64
-	strongestSeen bool
-}
-
-// join adds a series to its owner's pool.
-func join[K comparable](pools map[K]*pool, k K, d shift, e Evidence) {
-	p := pools[k]
-	if p == nil {
-		p = new(pool)
-		pools[k] = p
-	}
-	n := float64(d.n)
-	p.series++
-	p.n += d.n
-	p.by += n * d.by
-	p.variance += n * n * d.variance
-	p.normal += n * d.normal
-	p.now += n * d.now
-	p.excess += d.excess
-	if x := n * d.by; !p.strongestSeen || x > p.strongestBy {
-		p.strongest, p.strongestBy, p.strongestSeen = e, x, true
-	}
-}
-
-// evidence is what the pool says as a whole, told by the series that says most. Where even all together saw
-// few calls it weighs less; ok is false when they saw one.
-func (p *pool) evidence(total float64) (Evidence, bool) {
-	if p.n < leastCalls {
-		return Evidence{}, false
-	}
-	n := float64(p.n)
-	e := p.strongest
-	e.measure(shift{n: p.n, by: p.by / n, variance: p.variance / (n * n), normal: p.normal / n, now: p.now / n, excess: p.excess}, total)
-	e.Strength *= few(n)
-	return e, true
-}
-
-// few is what evidence from n calls in a window weighs: all of it from minCalls on.
-func few(n float64) float64 { return min(1, n/minCalls) }
-
-// measure fills in the numbers of a deviation of time.
-func (e *Evidence) measure(d shift, total float64) {
-	e.Normal, e.Now, e.Calls, e.Z, e.Share = d.normal, d.now, d.n, d.z(), d.excess/total
-	e.Strength = strength(e.Z, e.Share)
-}
+func (s *suspicion) add(t uint32) { s[t%uint32(len(s))] = max(s[t%uint32(len(s))], t) }

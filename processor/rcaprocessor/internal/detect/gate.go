@@ -22,9 +22,10 @@ const (
 // Test is the hypothesis of a Gate: the share of bad units of work is P0 when healthy, P1 when not.
 type Test struct{ P0, P1 float64 }
 
-// ErrorTest returns the test for failures, given their normal share.
+// ErrorTest returns the test for failures, given their normal share. Where nine in ten fail normally there is nothing
+// left to test for: both hypotheses are one, and no failure speaks for either.
 func ErrorTest(normal float64) Test {
-	p0 := min(max(normal, 0.005), 0.5)
+	p0 := min(max(normal, 0.005), 0.9)
 	return Test{p0, min(max(4*p0, p0+0.05), 0.9)}
 }
 
@@ -33,6 +34,14 @@ func ErrorTest(normal float64) Test {
 func SlowTest(normal float64) Test {
 	p0 := min(max(normal, 0.03), 0.5)
 	return Test{p0, min(max(4*p0, p0+0.15), 0.9)}
+}
+
+// LagTest returns the test for records that lay in a topic for too long, given their normal share. A queue delays
+// whatever stands behind one slow record, so that healthy ones come in long bursts: it takes more of them. Fitted on
+// scenario 26, whose consumer is half busy when all is well.
+func LagTest(normal float64) Test {
+	p0 := min(max(normal, 0.1), 0.5)
+	return Test{p0, min(max(4*p0, 0.5), 0.9)}
 }
 
 // Gate is a Bernoulli CUSUM over seconds: S = max(0, S + bad ln(p1/p0) + good ln((1-p1)/(1-p0))), with the
@@ -120,3 +129,6 @@ func (g *Gate) AtRest() bool { return g.s == 0 }
 
 // Reset closes the gate: an incident is over.
 func (g *Gate) Reset() { g.s, g.bad, g.units, g.heal, g.opened = 0, 0, 0, 0, false }
+
+// Failing says that things went from normal to bad, and not back since: the gate opened, or is about to.
+func (g *Gate) Failing() bool { return g.opened || g.bad >= 3 && 2*g.bad > g.units }

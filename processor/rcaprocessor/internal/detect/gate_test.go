@@ -56,7 +56,8 @@ func TestTests(t *testing.T) {
 		{"no failures known", ErrorTest(0), Test{.005, .055}},
 		{"some", ErrorTest(.01), Test{.01, .06}},
 		{"many", ErrorTest(.1), Test{.1, .4}},
-		{"nearly all", ErrorTest(.99), Test{.5, .9}},
+		{"most", ErrorTest(.6), Test{.6, .9}},
+		{"nearly all", ErrorTest(.99), Test{.9, .9}},
 		{"no slowness known", SlowTest(0), Test{.03, .18}},
 		{"much", SlowTest(.2), Test{.2, .8}},
 		{"nearly all slow", SlowTest(1), Test{.5, .9}},
@@ -255,4 +256,19 @@ func TestGateProperties(t *testing.T) {
 			require.False(t, level == Open && b < minBad)
 		}
 	})
+}
+
+// A burst of late records within much that is on time opens nothing; most of them being late does.
+func TestLagTest(t *testing.T) {
+	var burst, queue Gate
+	threshold := Threshold(20)
+	for s := range int64(20) {
+		assert.NotEqual(t, Open, burst.Step((s+1)*second, 4, 1, LagTest(0), threshold, 10))
+		queue.Step((s+1)*second, 4, 3, LagTest(0), threshold, 10)
+	}
+	assert.Equal(t, Open, queue.Step(21*second, 4, 3, LagTest(0), threshold, 10))
+	assert.True(t, queue.Failing())
+	assert.False(t, burst.Failing())
+	queue.Reset()
+	assert.False(t, queue.Failing())
 }

@@ -20,14 +20,19 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 	}
 	at -= at % second
 	nodes := e.walker.Walk(spans)
+	e.traces++
+	e.enter(id, spans, nodes)
 	for i := range spans {
 		if nodes[i].Duplicate {
 			e.counts.Duplicates++
 			continue
 		}
-		e.observe(spans, nodes, int32(i), at)
+		e.observe(id, spans, nodes, int32(i), at)
+		e.times(spans, nodes, int32(i), at)
+		e.structure(spans, nodes, int32(i), at)
 	}
 	e.walk = blame.Walk{Facts: e, Spans: spans, Nodes: nodes}
+	orphans := false
 	for i := range spans {
 		n := &nodes[i]
 		if n.Duplicate {
@@ -35,19 +40,24 @@ func (e *Engine) analyse(id trace.ID, spans []trace.Span) {
 		}
 		if n.Async || n.Parent < 0 && (!n.Partial || spans[i].Role() == call.RoleConsumer) {
 			e.unit(&e.walk, int32(i), id, at)
-		} else if n.Partial {
-			e.counts.Partial++
+			continue
 		}
+		if n.Partial {
+			e.counts.Partial++
+			orphans = true
+		}
+		e.contained(&e.walk, int32(i), at)
 	}
+	e.orphans.Observe(at, 0, orphans, e.tainted)
 }
 
 // observe feeds the statistics of one span.
-func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int64) {
+func (e *Engine) observe(id trace.ID, spans []trace.Span, nodes []trace.Node, i int32, at int64) {
 	s, n := &spans[i], &nodes[i]
 	op := graph.OpID(s.Op)
 	st := &e.ops[op]
 	o := e.graph.OpAt(op)
-	bad := s.Outcome().Bad()
+	bad := s.Outcome().Bad() && !e.starved(spans, nodes, i)
 	hurt := bad || s.Duration() > st.total.SlowThreshold()
 	st.total.Observe(at, s.Duration(), bad, e.tainted)
 
@@ -63,26 +73,36 @@ func (e *Engine) observe(spans []trace.Span, nodes []trace.Node, i int32, at int
 	}
 	st.own.Observe(at, n.Own, ownFailure, e.tainted)
 	e.observeNode(o.Node, s.End, hurt)
+	e.called = e.callees(spans, nodes, i, e.called[:0])
 	if s.Role().Incoming() {
 		e.observeInstance(graph.InstanceID(s.Instance), at, bad)
+		e.observeHabits(op, s, e.called)
 		if s.Role() == call.RoleConsumer && o.Peer != 0 {
 			e.graph.Connect(o.Peer, o.Node, at)
+		}
+		if s.Role() == call.RoleConsumer {
+			e.observeReceipt(id, s, st, o, at)
 		}
 		if p := n.Parent; p >= 0 && !spans[p].Role().Outgoing() {
 			e.graph.Connect(e.graph.OpAt(graph.OpID(spans[p].Op)).Node, o.Node, at)
 		}
 	}
-	if !e.tainted(baseline.CellOf(at)) {
+	healthy := !e.tainted(baseline.CellOf(at)) && !st.habits.frozen
+	if healthy {
 		st.runs++
 		if st.runs > awaitCap {
 			st.halve()
 		}
-		e.learnAwaits(st, spans, nodes, i)
 	}
+	e.learnAwaits(st, e.called, at, healthy)
 }
 
 func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Span, st *opStats, o *graph.Op, at int64, hurt bool) {
 	st.asked++
+	e.observeTry(st, s, n.Parent, at)
+	if s.Role() == call.RoleProducer && o.Peer != 0 && !s.Outcome().Bad() {
+		e.observePublish(o.Peer, s.ID, at)
+	}
 	callee := o.Peer
 	if n.Server >= 0 {
 		st.answered++
@@ -130,47 +150,19 @@ func (st *opStats) halve() {
 	}
 }
 
-// learnAwaits counts the callees of span i.
-func (e *Engine) learnAwaits(st *opStats, spans []trace.Span, nodes []trace.Node, i int32) {
-	e.serial++
-	e.eachCallee(spans, nodes, i, func(n graph.NodeID) bool {
-		least := &st.awaits[0]
-		for k := range st.awaits {
-			a := &st.awaits[k]
-			if a.node == n {
-				if a.mark != e.serial {
-					a.mark = e.serial
-					a.n++
-				}
-				a.calls++
-				return true
-			}
-			if a.n < least.n {
-				least = a
-			}
-		}
-		if least.n == 0 || least.n*16 < st.runs {
-			*least = await{node: n, n: 1, calls: 1, mark: e.serial}
-		}
-		return true
-	})
-}
-
-// eachCallee yields whom span i calls, directly or from internal spans below it.
-func (e *Engine) eachCallee(spans []trace.Span, nodes []trace.Node, i int32, yield func(graph.NodeID) bool) bool {
+// callees appends whom span i calls, directly or from internal spans below it.
+func (e *Engine) callees(spans []trace.Span, nodes []trace.Node, i int32, to []graph.NodeID) []graph.NodeID {
 	for c := nodes[i].FirstChild; c >= 0; c = nodes[c].NextSibling {
 		switch {
 		case spans[c].Role().Outgoing():
-			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 && !yield(n) {
-				return false
+			if n := e.Callee(graph.OpID(spans[c].Op)); n != 0 {
+				to = append(to, n)
 			}
 		case spans[c].Role() == call.RoleInternal:
-			if !e.eachCallee(spans, nodes, c, yield) {
-				return false
-			}
+			to = e.callees(spans, nodes, c, to)
 		}
 	}
-	return true
+	return to
 }
 
 // unit counts a unit of work, and looks for the origin of a hurt one.
@@ -185,6 +177,7 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 	}
 	e.units++
 	en.units++
+	e.study.store.Unit(at)
 	bad, slow := s.Outcome().Bad(), s.Duration() > st.total.SlowThreshold()
 	if bad {
 		en.bad++
@@ -196,10 +189,13 @@ func (e *Engine) unit(w *blame.Walk, i int32, id trace.ID, at int64) {
 		return
 	}
 	o := w.Origin(i)
+	if bad {
+		e.study.store.Origin(at, e.beganAt(w, &o))
+	}
 	e.ledger.Record(at, blame.Row{
 		Entry: op, Node: o.Node, Waits: o.Waits, Instance: o.Instance, Reason: o.Reason, Path: o.Path,
 	}, blame.Count{Units: 1, Weight: int64(s.Weight()), Exemplar: id, Span: w.Spans[o.Span].ID, First: w.Spans[o.Span].Start()})
-	if e.roles != nil {
+	if e.parts != nil {
 		e.hurt.add(id)
 	}
 }
@@ -231,6 +227,24 @@ func excess(s *baseline.Series, d int64) int64 {
 	return 0
 }
 
+// Starved says that a call timed out in no more than its normal time, or without being slow while its parent lost
+// more by itself.
+func (e *Engine) Starved(s *trace.Span, lost int64) bool {
+	if s.Reason() != call.ReasonTimeout || !s.Role().Outgoing() {
+		return false
+	}
+	total := &e.ops[s.Op].total
+	return total.Known() && (s.Duration() <= total.Median() || s.Duration() <= total.SlowThreshold() && lost > excess(total, s.Duration()))
+}
+
+func (e *Engine) starved(spans []trace.Span, nodes []trace.Node, i int32) bool {
+	lost := int64(0)
+	if p := nodes[i].Parent; p >= 0 {
+		lost = e.OwnExcess(graph.OpID(spans[p].Op), nodes[p].Own)
+	}
+	return e.Starved(&spans[i], lost)
+}
+
 // Awaits returns the callee that op calls most nearly always, and of which called counts much fewer calls
 // than usual; 0 for none.
 func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.NodeID {
@@ -249,6 +263,29 @@ func (e *Engine) Awaits(op graph.OpID, called func(graph.NodeID) int) graph.Node
 	}
 	return best.node
 }
+
+// Multiplies returns the callee of which called counts most more calls than op usually makes; 0 for none.
+func (e *Engine) Multiplies(op graph.OpID, called func(graph.NodeID) int) graph.NodeID {
+	st := &e.ops[op]
+	var best graph.NodeID
+	most := float64(multiple)
+	for _, a := range st.awaits {
+		if a.n <= 2 {
+			continue
+		}
+		n := called(a.node)
+		times := float64(n) * float64(a.n) / float64(a.calls)
+		if n < leastMultiple || times < most || times == most && e.NodeName(a.node) > e.NodeName(best) {
+			continue
+		}
+		best, most = a.node, times
+	}
+	return best
+}
+
+// An operation multiplies its calls of a callee when it makes so many times the usual, and so many at the least.
+// Design 2.13 has 20 times for many queries; three are no chance where the usual number is steady.
+const multiple, leastMultiple = 3, 5
 
 // fewer is the share of the usual calls below which an operation did not get to a callee.
 const fewer = 0.7

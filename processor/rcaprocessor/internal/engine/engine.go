@@ -13,9 +13,12 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
 	"github.com/firebreak-otel/firebreak/internal/watermark"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 )
 
 const (
@@ -26,6 +29,9 @@ const (
 	ledgerSeconds = 180
 	// ledgerRows is the most kinds of hurt units of work told apart in a second.
 	ledgerRows = 512
+	// taintCells is how far back it is known which cells were under suspicion, 85 minutes: longer than an incident
+	// lasts by default. Before that, all were.
+	taintCells = 512
 )
 
 // Settings of an Engine. Durations in nanoseconds; all must be positive.
@@ -37,6 +43,7 @@ type Settings struct {
 	Spans      int   // skeletons held
 	TraceSpans int   // skeletons held of one trace
 	HurtTraces int   // ids of hurt traces remembered, for their logs and roots
+	Messages   int   // publishes, and as many receipts, remembered
 	Graph      graph.Limits
 	Incident   incident.Policy
 }
@@ -52,6 +59,10 @@ type Counts struct {
 	Duplicates, Cycles    int64
 	LedgerFull            int64
 	HurtForgotten         int64
+	MessagesLost          int64 // beyond Messages
+	Lanes                 int64 // messages in partitions beyond the limit of a topic
+	EvidenceFull          int64 // observations of series or features beyond the limits
+	LogsLost              int64 // log lines whose trace did not come in time, or came to rest before them
 }
 
 // Add adds other's counts.
@@ -69,6 +80,10 @@ func (c *Counts) Add(other Counts) {
 	c.Cycles += other.Cycles
 	c.LedgerFull += other.LedgerFull
 	c.HurtForgotten += other.HurtForgotten
+	c.MessagesLost += other.MessagesLost
+	c.Lanes += other.Lanes
+	c.EvidenceFull += other.EvidenceFull
+	c.LogsLost += other.LogsLost
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -82,23 +97,34 @@ type Engine struct {
 	ledger *blame.Ledger
 	keeper incident.Keeper
 	hurt   hurtTraces
+	study  study
+
+	sent     *queue.Table // by producers' spans
+	receipts *queue.Table // by consumers' spans, until their trace is looked at
 
 	ops       []opStats
 	instances []instanceStats
 	nodes     []nodeStats
-	touched   []graph.OpID // entry operations with units of work in the current second, or a gate not at rest
-	taints    [64]int64    // cells under suspicion, by number modulo len; 0 for none
-	began     int64        // when the first span ended
-	now       int64        // end of the second being analysed
-	units     int64        // units of work so far
+	touched   []graph.OpID      // entry operations with units of work in the current second, or a gate not at rest
+	lagging   []graph.OpID      // consumers' operations with records in the current second, or a gate not at rest
+	orphans   baseline.Series   // traces; bad are those with spans whose parent is missing
+	lapsing   []graph.OpID      // operations that broke with a habit in the current second, or a gate not at rest
+	taints    [taintCells]int64 // cells under suspicion, by number modulo len; 0 for none
+	began     int64             // when the first span ended
+	now       int64             // end of the second being analysed
+	units     int64             // units of work so far
 	evictedAt int64
 	lastBad   int64 // the latest of all gates
-	roles     map[graph.NodeID]Role
-	published *incident.Incident
+	parts     map[graph.NodeID]part
+	published []*incident.Incident
 
 	restoredAt int64 // head that the state at hand was restored with; 0 when it was not, or that was taken account of
 
-	serial   uint32      // of the span whose callees are being counted
+	sideBytes int64 // held beside their rows for operations and topics
+
+	traces   uint32 // serial of the trace at hand
+	serial   uint32 // of the span whose callees are being counted
+	called   []graph.NodeID
 	batch    *call.Batch // at hand
 	sources  []source    // of its resources
 	counts   Counts
@@ -126,6 +152,9 @@ func New(set Settings, onChange func(incident.Incident)) *Engine {
 		ledger:   blame.NewLedger(ledgerSeconds, ledgerRows),
 		keeper:   incident.Keeper{Policy: set.Incident},
 		hurt:     newHurtTraces(set.HurtTraces),
+		sent:     queue.NewTable(set.Messages),
+		receipts: queue.NewTable(set.Messages),
+		study:    study{store: contrast.New(), logs: newLogJoiner(joinLogs, 2*set.Lateness+set.Quiet+joinSlack)},
 		onChange: onChange,
 	}
 	e.visit, e.tick = e.analyse, e.endSecond
@@ -142,7 +171,7 @@ func (e *Engine) Learn(b *call.Batch, marks []Mark) []Mark {
 	for i := range b.Calls {
 		c := &b.Calls[i]
 		op := e.learn(c)
-		if e.roles != nil && op != 0 {
+		if e.parts != nil && op != 0 {
 			marks = e.mark(c, op, int32(i), marks)
 		}
 	}
@@ -206,6 +235,9 @@ func (e *Engine) learn(c *call.Call) graph.OpID {
 	if !kept {
 		e.counts.TraceFull++
 	}
+	if c.Role == call.RoleProducer || c.Role == call.RoleConsumer {
+		e.learnMessage(c, op, at)
+	}
 	if e.clock.Mark()-e.now >= second {
 		e.table.Expire(e.clock.Mark(), e.visit, e.tick)
 	}
@@ -251,13 +283,16 @@ func (e *Engine) rebased(head int64) {
 // Ready says that enough was seen for verdicts.
 func (e *Engine) Ready() bool { return e.began != 0 && e.now-e.began >= e.set.WarmUp }
 
-// Open returns the open incident, nil when there is none.
-func (e *Engine) Open() *incident.Incident { return e.keeper.Open() }
+// Open returns the open incidents in the order in which they opened.
+func (e *Engine) Open() []*incident.Incident { return e.keeper.Open() }
 
 // Counts returns what happened to spans so far.
 func (e *Engine) Counts() Counts {
 	c := e.counts
-	c.Cycles, c.LedgerFull, c.HurtForgotten = e.walker.Cycles(), e.ledger.Overflow, e.hurt.dropped
+	c.Cycles += e.walker.Cycles() // on top of those of merged engines
+	c.LedgerFull, c.HurtForgotten = e.ledger.Overflow, e.hurt.dropped
+	c.MessagesLost = e.sent.Lost + e.receipts.Lost
+	c.EvidenceFull, c.LogsLost = e.study.store.Dropped(), e.study.logs.dropped
 	return c
 }
 
@@ -272,9 +307,9 @@ func (e *Engine) Size() (Size, graph.Overflow) {
 	var s Size
 	s.Spans, s.Traces = e.table.Len()
 	s.Nodes, s.Ops, s.Edges = e.graph.Size()
-	const graphBytes = 160
-	s.Bytes = e.table.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
-		int64(cap(e.instances))*instanceBytes + int64(s.Nodes+s.Ops+s.Edges)*graphBytes
+	s.Bytes = e.table.Bytes() + e.graph.Bytes() + int64(cap(e.ops))*opBytes + int64(cap(e.nodes))*nodeBytes +
+		int64(cap(e.instances))*instanceBytes + e.sideBytes + e.sent.Bytes() + e.receipts.Bytes() +
+		e.ledger.Bytes() + e.hurt.bytes() + e.study.bytes()
 	return s, e.graph.Overflow
 }
 

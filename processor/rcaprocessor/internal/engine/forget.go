@@ -17,23 +17,35 @@ const leastIdle = 2 * ledgerSeconds * second
 // evict forgets what has been idle, and all that is kept under a handle that became free.
 func (e *Engine) evict(end int64) {
 	e.evictedAt = end
-	nodes := 0
+	e.suspect()
+	nodes, all := 0, 0
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++
-		delete(e.roles, n)
+		all++
+		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
+			e.sideBytes -= e.nodes[n].topic.bytes()
 			e.nodes[n] = nodeStats{}
 		}
+		e.sent.Forget(n)
 	}, func(op graph.OpID) {
+		all++
 		if int(op) < len(e.ops) {
+			e.sideBytes -= e.ops[op].bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
+		all++
 		if int(i) < len(e.instances) {
 			e.instances[i] = instanceStats{}
 		}
 	})
+	if all > 0 {
+		e.study.forget(e.graph)
+	}
 	e.touched = slices.DeleteFunc(e.touched, func(op graph.OpID) bool { return !e.ops[op].entry.listed })
+	e.lapsing = slices.DeleteFunc(e.lapsing, func(op graph.OpID) bool { return !e.ops[op].habits.listed })
+	e.lagging = slices.DeleteFunc(e.lagging, func(op graph.OpID) bool { return e.ops[op].reader == nil })
 	for i := range e.sources { // of a batch that is still being read
 		e.sources[i].known = false
 	}
@@ -56,15 +68,20 @@ func (e *Engine) rewind() {
 	e.ledger.Reset()
 	head := e.clock.Head()
 	e.now, e.evictedAt, e.lastBad = 0, head, 0
-	e.touched = e.touched[:0]
+	e.touched, e.lapsing = e.touched[:0], e.lapsing[:0]
+	e.rewindLag()
 	clear(e.taints[:])
+	e.orphans.Rewind(head)
 	for i := range e.ops {
 		st := &e.ops[i]
-		st.total.Rewind()
-		st.own.Rewind()
-		st.entry = entryStats{}
+		st.total.Rewind(head)
+		st.own.Rewind(head)
+		st.entry, st.habits = entryStats{}, habits{}
+		st.rewindCalls()
 	}
 	clear(e.instances)
+	e.study.store.Rewind(head)
+	e.study.logs.clear()
 	e.graph.Rewind(head)
 	e.keeper.Rewind(head)
 }

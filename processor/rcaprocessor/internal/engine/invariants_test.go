@@ -237,11 +237,11 @@ func TestIncidentOutlivesAClockSetBack(t *testing.T) {
 	s.run(dawn+ahead+2*minute, dawn+ahead+3*minute, 30)
 	p := newProbe(testSettings())
 	p.feed(512, s.sorted())
-	require.NotNil(t, p.Open())
+	require.Len(t, p.Open(), 1)
 	s.alter = nil
 	s.run(dawn, dawn+4*minute, 30)
 	p.feed(512, s.sorted())
-	assert.Nil(t, p.Open())
+	assert.Empty(t, p.Open())
 	last := p.incidents[len(p.incidents)-1]
 	assert.Equal(t, incident.Resolved, last.State)
 	assert.LessOrEqual(t, last.Onset, last.Resolved)

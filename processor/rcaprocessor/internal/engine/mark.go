@@ -29,77 +29,95 @@ type Mark struct {
 	Incident *incident.Incident // as it stood; read only
 }
 
-// publish makes an incident's nodes known to the marking of calls; nil for none.
-func (e *Engine) publish(in *incident.Incident) {
-	if in == nil {
-		e.roles, e.published = nil, nil
+// part is what a node is in an open incident.
+type part struct {
+	role     Role
+	incident *incident.Incident
+}
+
+// publish makes the nodes of the open incidents known to the marking of calls. A node that is part of several is
+// part of the one that it is the root of, else of the one that opened first.
+func (e *Engine) publish(open []*incident.Incident) {
+	if e.published = nil; len(open) == 0 {
+		e.parts = nil
 		e.hurt.clear()
 		return
 	}
-	snapshot := *in
-	e.published = &snapshot
-	e.roles = make(map[graph.NodeID]Role, len(in.Verdict.Impacted)+1)
-	for _, name := range in.Verdict.Impacted {
-		e.graph.Named(name, func(n graph.NodeID) { e.roles[n] = Symptom })
+	e.parts = make(map[graph.NodeID]part)
+	for _, in := range open {
+		snapshot := *in
+		e.published = append(e.published, &snapshot)
 	}
-	e.graph.Named(in.Verdict.Root, func(n graph.NodeID) { e.roles[n] = RootCause })
+	add := func(names []string, p part) {
+		for _, name := range names {
+			e.graph.Named(name, func(n graph.NodeID) {
+				if old := e.parts[n]; old.role == 0 || p.role == RootCause && old.role != RootCause {
+					e.parts[n] = p
+				}
+			})
+		}
+	}
+	for _, in := range e.published {
+		add(append([]string{in.Verdict.Root}, in.Verdict.Members...), part{RootCause, in})
+		add(in.Verdict.Impacted, part{Symptom, in})
+	}
 }
 
-// mark appends a Mark when call c is hurt and its component is part of the incident, or when it is the root
-// of a trace that is.
+// mark appends a Mark when call c is hurt and its component is part of an incident, or when it is the root of a
+// trace that is.
 func (e *Engine) mark(c *call.Call, op graph.OpID, i int32, marks []Mark) []Mark {
 	if c.Outcome.Bad() || c.Duration() > e.ops[op].total.SlowThreshold() {
-		if r := e.role(op); r != 0 {
+		if p := e.part(op); p.role != 0 {
 			e.hurt.add(trace.ID(c.TraceID))
-			return append(marks, Mark{i, r, e.published})
+			return append(marks, Mark{i, p.role, p.incident})
 		}
 	}
 	if !c.HasParent && e.hurt.has(trace.ID(c.TraceID)) {
-		r := e.roles[e.graph.OpAt(op).Node]
-		if r == 0 {
-			r = Symptom
+		p := e.parts[e.graph.OpAt(op).Node]
+		if p.role == 0 {
+			p = part{Symptom, e.published[0]}
 		}
-		return append(marks, Mark{i, r, e.published})
+		return append(marks, Mark{i, p.role, p.incident})
 	}
 	return marks
 }
 
-// role returns what a hurt operation's component is. A node that emits no spans is seen in its callers' calls.
-func (e *Engine) role(op graph.OpID) Role {
-	if e.graph.OpAt(op).Role.Outgoing() {
-		callee := e.Callee(op)
-		if callee != 0 && e.graph.NodeAt(callee).Kind != call.NodeService && e.roles[callee] != 0 {
-			return e.roles[callee]
-		}
-		if e.roles[e.graph.OpAt(op).Node] != 0 {
-			return Symptom
-		}
-		return 0
+// part returns what a hurt operation's component is. A node that emits no spans is seen in its callers' calls.
+func (e *Engine) part(op graph.OpID) part {
+	own := e.parts[e.graph.OpAt(op).Node]
+	if !e.graph.OpAt(op).Role.Outgoing() {
+		return own
 	}
-	return e.roles[e.graph.OpAt(op).Node]
+	callee := e.Callee(op)
+	if p := e.parts[callee]; callee != 0 && e.graph.NodeAt(callee).Kind != call.NodeService && p.role != 0 {
+		return p
+	}
+	if own.role != 0 {
+		own.role = Symptom
+	}
+	return own
 }
 
-// Published returns the open incident as it stood when it opened or changed last, nil when there is none; read only.
-func (e *Engine) Published() *incident.Incident { return e.published }
+// Published returns the open incidents as they stood when they opened or changed last; read only.
+func (e *Engine) Published() []*incident.Incident { return e.published }
 
-// MarkLog says what a log record is in the open incident, 0 for nothing: a record of a hurt trace is what its
-// node is, or a symptom; one without is it when it is grave and its node is part of the incident.
-func (e *Engine) MarkLog(r *call.Resource, id trace.ID, grave bool) Role {
-	if e.roles == nil {
-		return 0
+// MarkLog says what a log record is in which open incident, role 0 for nothing: a record of a hurt trace is what its
+// node is, or a symptom; one without is it when it is grave and its node is part of an incident.
+func (e *Engine) MarkLog(r *call.Resource, id trace.ID, grave bool) (Role, *incident.Incident) {
+	if len(e.published) == 0 {
+		return 0, nil
 	}
-	role := Role(0)
+	var p part
 	if n := e.graph.Lookup(r.Key()); n != 0 {
-		role = e.roles[n]
+		p = e.parts[n]
 	}
 	switch {
 	case id != (trace.ID{}) && e.hurt.has(id):
-		if role == 0 {
-			role = Symptom
+		if p.role == 0 {
+			p = part{Symptom, e.published[0]}
 		}
-		return role
-	case grave:
-		return role
+	case !grave:
+		return 0, nil
 	}
-	return 0
+	return p.role, p.incident
 }

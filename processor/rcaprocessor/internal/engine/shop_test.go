@@ -25,7 +25,7 @@ const (
 func testSettings() Settings {
 	return Settings{
 		Lateness: 10 * second, Quiet: second, WarmUp: 30 * second, IdleAfter: 3600 * second,
-		Spans: 100_000, TraceSpans: 1000, HurtTraces: 1000,
+		Spans: 100_000, TraceSpans: 1000, HurtTraces: 1000, Messages: 10_000,
 		Graph: graph.Limits{Nodes: 100, Ops: 50, Instances: 20, Edges: 200},
 		Incident: incident.Policy{
 			Confidence: 0.4, Patience: 30 * second, UpdateEvery: 30 * second, Margin: 0.15,

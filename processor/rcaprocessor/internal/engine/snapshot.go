@@ -12,8 +12,10 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/watermark"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/snapshot"
 )
 
@@ -23,8 +25,8 @@ const openWindows = 24 * 3600 * second
 
 // Fingerprint tells settings apart under which a state means something else.
 func (s *Settings) Fingerprint() uint64 {
-	return xxhash.Sum64String(fmt.Sprintf("lateness %d quiet %d series %v ledger %d moments %d",
-		s.Lateness, s.Quiet, baseline.Shape(), ledgerSeconds, len(nodeStats{}.seconds)))
+	return xxhash.Sum64String(fmt.Sprintf("lateness %d quiet %d series %v ledger %d moments %d contrast %v",
+		s.Lateness, s.Quiet, baseline.Shape(), ledgerSeconds, len(nodeStats{}.seconds), contrast.Shape()))
 }
 
 // Head returns the newest event time seen, in unix nanoseconds; 0 before the first span.
@@ -51,10 +53,12 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 	c := snapshot.NewReader(payload)
 	e.snapshotCore(c)
 	if c.Err() == nil {
+		e.study.calls = make([]calls, e.graph.NumOps())
 		e.ops = make([]opStats, e.graph.NumOps())
 		e.nodes = make([]nodeStats, e.graph.NumNodes())
 		e.instances = make([]instanceStats, e.graph.NumInstances())
 		e.snapshotRows(c, math.MaxInt)
+		e.study.store.Restored()
 	}
 	if c.Err() == nil && c.Len() > 0 {
 		c.Fail("something follows its end")
@@ -70,6 +74,16 @@ func Restore(set Settings, payload []byte, onChange func(incident.Incident)) (*E
 		if e.ops[i].entry.listed {
 			e.touched = append(e.touched, graph.OpID(i))
 		}
+		if e.ops[i].habits.listed {
+			e.lapsing = append(e.lapsing, graph.OpID(i))
+		}
+		if r := e.ops[i].reader; r != nil && r.listed {
+			e.lagging = append(e.lagging, graph.OpID(i))
+		}
+		e.sideBytes += e.ops[i].bytes()
+	}
+	for i := range e.nodes {
+		e.sideBytes += e.nodes[i].topic.bytes()
 	}
 	e.publish(e.keeper.Open())
 	e.restoredAt = e.clock.Head()
@@ -88,11 +102,11 @@ func (e *Engine) snapshotCore(c *snapshot.Codec) {
 	if c.Reading() && max(e.now, e.began, e.evictedAt, e.lastBad) > furthest {
 		c.Fail("its times lie ahead of its clock")
 	}
-	for i := range e.taints {
-		c.Time(&e.taints[i])
-	}
+	e.snapshotTaints(c)
+	e.orphans.Snapshot(c)
 	e.keeper.Snapshot(c)
 	e.graph.Snapshot(c)
+	e.study.store.SnapshotCore(c)
 }
 
 // slack is how far times of one engine may lie apart.
@@ -105,6 +119,30 @@ func snapshotClock(c *snapshot.Codec, k *watermark.Clock) {
 	}
 	if c.Reading() && !k.SetWords(all) {
 		c.Fail("the clock is impossible")
+	}
+}
+
+// snapshotTaints passes the cells under suspicion that are remembered.
+func (e *Engine) snapshotTaints(c *snapshot.Codec) {
+	held := 0
+	for _, cell := range e.taints {
+		if cell != 0 {
+			held++
+		}
+	}
+	held = c.Count(held, taintCells, "cells under suspicion")
+	for i := 0; held > 0 && c.Err() == nil; held-- {
+		var cell int64
+		if !c.Reading() {
+			for e.taints[i] == 0 {
+				i++
+			}
+			cell = e.taints[i]
+			i++
+		}
+		if c.Time(&cell); c.Reading() {
+			e.taints[cell%taintCells] = cell
+		}
 	}
 }
 
@@ -143,7 +181,7 @@ func rows[H ~uint32](c *snapshot.Codec, limit, handles int, held func(H) bool, r
 }
 
 // tail is the room for the ends of all lists.
-const tail = 8
+const tail = 10
 
 // snapshotRows passes what can be done without, the most useful first; it returns how many rows found no room.
 func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
@@ -158,6 +196,20 @@ func (e *Engine) snapshotRows(c *snapshot.Codec, limit int) (lost int64) {
 		lost += int64(e.ledger.Rows())
 		blame.NewLedger(1, 1).Snapshot(c, h)
 	}
+	most := max(0, limit-c.Len()-tail) / queue.PublishBytes
+	lost += int64(max(0, e.sent.Len()-most))
+	e.sent.Snapshot(c, most, func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) })
+	held := contrast.Handles{
+		Node:     func(n contrast.Node) bool { return n != 0 && e.graph.HasNode(graph.NodeID(n)) },
+		Op:       func(op contrast.Op) bool { return e.graph.HasOp(graph.OpID(op)) },
+		Instance: func(i contrast.Instance) bool { return e.graph.HasInstance(graph.InstanceID(i)) },
+	}
+	lost += rows(c, limit, len(e.study.calls), e.graph.HasOp, func(op graph.OpID) {
+		e.snapshotCalls(c, &e.study.calls[op])
+		e.study.store.SnapshotOp(c, contrast.Op(op), &held)
+	})
+	lost += rows(c, limit, e.graph.NumNodes(), func(n graph.NodeID) bool { return n != 0 && e.graph.HasNode(n) },
+		func(n graph.NodeID) { e.study.store.SnapshotNode(c, contrast.Node(n), &held) })
 	return lost
 }
 
@@ -171,6 +223,9 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 		}
 		snapshot.Uint(c, &a.n, math.MaxUint32)
 		snapshot.Uint(c, &a.calls, math.MaxUint32)
+		for k := range a.recent {
+			snapshot.Uint(c, &a.recent[k], math.MaxUint32)
+		}
 		if c.Reading() && !e.graph.HasNode(a.node) {
 			c.Fail("an operation awaits nobody")
 		}
@@ -178,6 +233,14 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	snapshot.Uint(c, &st.runs, math.MaxUint32)
 	snapshot.Uint(c, &st.answered, math.MaxUint32)
 	snapshot.Uint(c, &st.asked, math.MaxUint32)
+	st.habits.snapshot(c)
+	c.Time(&st.called)
+	if optional(c, &st.reader) {
+		st.reader.snapshot(c)
+	}
+	if optional(c, &st.retries) {
+		st.retries.Snapshot(c)
+	}
 	en := &st.entry
 	used := *en != entryStats{}
 	if c.Bool(&used); !used {
@@ -191,7 +254,42 @@ func (e *Engine) snapshotOp(c *snapshot.Codec, st *opStats) {
 	c.Bool(&en.listed)
 }
 
-// snapshot passes the seconds in which something happened.
+func (h *habits) snapshot(c *snapshot.Codec) {
+	used := *h != habits{}
+	if c.Bool(&used); !used {
+		return
+	}
+	for _, n := range []*int64{&h.runs, &h.broken, &h.allRuns, &h.allBroken} {
+		c.Time(n)
+	}
+	for i := range h.left {
+		c.Time(&h.left[i])
+		c.Time(&h.with[i])
+	}
+	h.gate.Snapshot(c)
+	c.Bool(&h.listed)
+	c.Bool(&h.frozen)
+}
+
+// optional passes whether something is held; where it is read, it is made.
+func optional[T any](c *snapshot.Codec, p **T) bool {
+	held := *p != nil
+	if c.Bool(&held); held && c.Reading() {
+		*p = new(T)
+	}
+	return held
+}
+
+func (e *Engine) snapshotCalls(c *snapshot.Codec, of *calls) {
+	for _, b := range []*bool{&of.answered, &of.busy, &of.several} {
+		c.Bool(b)
+	}
+	if snapshot.Uint(c, &of.callee, math.MaxUint32); c.Reading() && !e.graph.HasNode(of.callee) {
+		c.Fail("a call leads nowhere")
+	}
+}
+
+// snapshot passes the seconds in which something happened, and what is known of a topic.
 func (s *nodeStats) snapshot(c *snapshot.Codec) {
 	held := 0
 	for i := range s.seconds {
@@ -215,6 +313,9 @@ func (s *nodeStats) snapshot(c *snapshot.Codec) {
 		if c.Reading() {
 			s.seconds[m.second%int64(len(s.seconds))] = m
 		}
+	}
+	if optional(c, &s.topic) {
+		s.topic.snapshot(c)
 	}
 }
 
@@ -244,8 +345,11 @@ func (e *Engine) resumed(by int64) {
 		e.ops[op].entry.errors.Reset()
 		e.ops[op].entry.slowness.Reset()
 	}
-	if in := e.keeper.Lapse(seen); in != nil {
+	for _, op := range e.lagging {
+		e.ops[op].reader.reset()
+	}
+	for _, in := range e.keeper.Lapse(seen) {
 		e.publish(nil)
-		e.onChange(*in)
+		e.onChange(in)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	opBytes       = int64(unsafe.Sizeof(opStats{}))
 	nodeBytes     = int64(unsafe.Sizeof(nodeStats{}))
 	instanceBytes = int64(unsafe.Sizeof(instanceStats{}))
+	countsBytes   = int64(unsafe.Sizeof(baseline.Counts{}))
 )
 
 // opStats is what is kept of an operation.
@@ -23,18 +24,36 @@ type opStats struct {
 	total baseline.Series // durations; bad counts failures
 	own   baseline.Series // own time, or the gap of an answered call; bad counts own failures
 	// What the operation's spans call, in healthy times.
-	awaits   [8]await
+	awaits   [maxAwaits]await
 	runs     uint32
 	answered uint32 // of outgoing calls
 	asked    uint32
+	called   int64 // number of the newest cell of what awaits counts
 	entry    entryStats
+	habits   habits
+	reader   *readerStats     // of a consumer's operation
+	retries  *baseline.Counts // attempts, and those of them that repeat a failed one, since there was one
+	try      try
 }
+
+// bytes is what is held for an operation beside its row.
+func (st *opStats) bytes() int64 {
+	n := st.reader.bytes()
+	if st.retries != nil {
+		n += countsBytes
+	}
+	return n
+}
+
+// maxAwaits is how many callees of an operation are known.
+const maxAwaits = 8
 
 // await is a callee: n of the operation's spans called it, calls times in all.
 type await struct {
 	node     graph.NodeID
 	n, calls uint32
-	mark     uint32 // serial of the span that counted last
+	mark     uint32                  // serial of the span that counted last
+	recent   [baseline.Recent]uint32 // calls per cell, healthy or not
 }
 
 // entryStats is what is kept of an operation at which units of work come in.
@@ -49,6 +68,7 @@ type entryStats struct {
 // nodeStats is the immediate past of a node, second by second: who moved first.
 type nodeStats struct {
 	seconds [64]moment
+	topic   *topicStats // of a topic
 }
 
 type moment struct {
@@ -87,15 +107,19 @@ func (s *instanceStats) window(from, to int64) (calls, bad int64) {
 	return calls, bad
 }
 
+func (e *Engine) node(n graph.NodeID) *nodeStats {
+	for int(n) >= len(e.nodes) {
+		e.nodes = append(e.nodes, nodeStats{})
+	}
+	return &e.nodes[n]
+}
+
 func (e *Engine) observeNode(n graph.NodeID, at int64, hurt bool) {
 	if n == 0 {
 		return
 	}
-	for int(n) >= len(e.nodes) {
-		e.nodes = append(e.nodes, nodeStats{})
-	}
 	k := at / second
-	m := &e.nodes[n].seconds[k%64]
+	m := &e.node(n).seconds[k%64]
 	if m.second > k {
 		return // a minute late
 	}
@@ -152,6 +176,11 @@ func (h *hurtTraces) has(id trace.ID) bool {
 	}
 	_, old := h.old[id]
 	return old
+}
+
+func (h *hurtTraces) bytes() int64 {
+	const each = int64(unsafe.Sizeof(trace.ID{})) * 3 / 2 // and the room that a map leaves
+	return each * int64(len(h.young)+len(h.old))
 }
 
 func (h *hurtTraces) clear() {

@@ -4,8 +4,11 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
@@ -16,7 +19,7 @@ const minBad = 10
 func (e *Engine) endSecond(end int64) {
 	e.now = end
 	alarm := e.stepGates(end)
-	if alarm.level >= detect.Suspect || e.keeper.Open() != nil {
+	if alarm.level >= detect.Suspect || len(e.keeper.Open()) > 0 {
 		e.taint(baseline.CellOf(end - 1))
 	}
 	if e.Ready() {
@@ -28,11 +31,11 @@ func (e *Engine) endSecond(end int64) {
 }
 
 type alarm struct {
-	level   detect.Level
-	onset   int64 // the earliest of the open gates
-	lastBad int64 // the latest of all gates
-	// Normal units of work of the operations whose gates are not at rest: heard of, or not, since their last bad second.
-	heard, missed int64
+	level detect.Level
+	onset int64 // the earliest of the open gates
+	// lapsed is the operation that has broken with a habit for longest, since lapse; 0 when there is none.
+	lapsed graph.OpID
+	lapse  int64
 }
 
 // stepGates takes the second's counts of every entry operation to its gates.
@@ -51,11 +54,6 @@ func (e *Engine) stepGates(end int64) alarm {
 		if en.units > 0 {
 			en.heard = end
 		}
-		if en.heard > max(en.errors.LastBad(), en.slowness.LastBad()) {
-			a.heard += en.allUnits
-		} else {
-			a.missed += en.allUnits
-		}
 		if !e.tainted(baseline.CellOf(end - 1)) {
 			en.allUnits += en.units
 			en.allBad += en.bad
@@ -72,13 +70,13 @@ func (e *Engine) stepGates(end int64) alarm {
 		}
 	}
 	e.touched = rest
-	e.lastBad = max(e.lastBad, a.lastBad) // a gate that has come to rest meanwhile is not asked
-	a.lastBad = e.lastBad
+	a.lapsed, a.lapse = e.stepHabits(end, threshold, e.tainted(baseline.CellOf(end-1)))
+	e.stepLag(&a, end, threshold)
 	return a
 }
 
 func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
-	a.lastBad = max(a.lastBad, g.LastBad())
+	e.lastBad = max(e.lastBad, g.LastBad()) // a gate that has come to rest meanwhile is not asked
 	a.level = max(a.level, l)
 	if l == detect.Open {
 		if a.onset == 0 || g.Onset() < a.onset {
@@ -88,40 +86,101 @@ func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 }
 
 func (e *Engine) stepIncident(end int64, a alarm) {
-	changed := e.keeper.Step(incident.Observation{
-		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, LastBad: a.lastBad, Silent: a.missed > a.heard,
-		Verdict: func() incident.Verdict { return e.verdict(e.window(a, end)) },
-	})
-	if changed == nil {
-		return
+	o := incident.Observation{
+		Now: end, Head: e.clock.Head(), Alarm: a.level == detect.Open, Onset: a.onset, Health: e.health,
+		Verdicts: func(from int64, open []string) []incident.Verdict { return e.verdicts(from, end, open) },
 	}
-	if changed.State == incident.Resolved {
-		for _, op := range e.touched {
+	if a.level == detect.Quiet && a.lapsed != 0 && len(e.keeper.Open()) == 0 { // nobody is hurt, and something is not as it was
+		o.Alarm, o.Onset = true, a.lapse
+		o.Verdicts = func(int64, []string) []incident.Verdict { return []incident.Verdict{e.lapsed(a.lapsed, a.lapse, end)} }
+	}
+	changed := e.keeper.Step(o)
+	for i := range changed {
+		if in := &changed[i]; in.State == incident.Resolved {
+			e.rest(in)
+			if in.Stale {
+				e.accept()
+			}
+		}
+	}
+	if len(changed) > 0 {
+		e.publish(e.keeper.Open())
+	}
+	for i := range changed {
+		e.onChange(changed[i])
+	}
+}
+
+// felt calls yield for the entry operations at which an incident is felt and whose gates are not at rest: all of
+// them where it is the only one, for its symptoms wander.
+func (e *Engine) felt(in *incident.Incident, yield func(*entryStats)) {
+	only := len(e.keeper.Open()) == 1
+	for _, op := range e.touched {
+		if only || slices.Contains(in.Verdict.Entries, e.OpName(op)) {
+			yield(&e.ops[op].entry)
+		}
+	}
+}
+
+// feltLate calls yield for the readers at which an incident is felt and whose gates are not at rest.
+func (e *Engine) feltLate(in *incident.Incident, yield func(*readerStats)) {
+	only := len(e.keeper.Open()) == 1
+	for _, op := range e.lagging {
+		if only || slices.Contains(in.Verdict.Entries, e.OpName(op)) {
+			yield(e.ops[op].reader)
+		}
+	}
+}
+
+// health returns the latest second that spoke against normal where an incident is felt, and whether most of the
+// operations there have not been heard of since: silence is not health.
+func (e *Engine) health(in *incident.Incident) (lastBad int64, silent bool) {
+	var heard, missed int64 // normal units of work
+	e.felt(in, func(en *entryStats) {
+		bad := max(en.errors.LastBad(), en.slowness.LastBad())
+		lastBad = max(lastBad, bad)
+		if en.heard > bad {
+			heard += en.allUnits
+		} else {
+			missed += en.allUnits
+		}
+	})
+	e.feltLate(in, func(r *readerStats) { lastBad = max(lastBad, r.lastBad()) })
+	for _, op := range e.lapsing {
+		if slices.Contains(in.Verdict.Entries, e.OpName(op)) {
+			lastBad = max(lastBad, e.ops[op].habits.gate.LastBad())
+		}
+	}
+	return lastBad, missed > heard
+}
+
+// rest closes the gates of an incident that is over, but where another one is felt.
+func (e *Engine) rest(in *incident.Incident) {
+	open := e.keeper.Open()
+	over := func(op graph.OpID) bool {
+		name := e.OpName(op)
+		return len(open) == 0 || slices.Contains(in.Verdict.Entries, name) &&
+			!slices.ContainsFunc(open, func(o *incident.Incident) bool { return slices.Contains(o.Verdict.Entries, name) })
+	}
+	for _, op := range e.touched {
+		if over(op) {
 			e.ops[op].entry.errors.Reset()
 			e.ops[op].entry.slowness.Reset()
 		}
 	}
-	e.publish(e.keeper.Open())
-	e.onChange(*changed)
-}
-
-// window returns the time that a verdict looks at: from the onset of the incident, or of the alarm, to the
-// last second that was bad.
-func (e *Engine) window(a alarm, end int64) (from, to int64) {
-	from = a.onset
-	if in := e.keeper.Open(); in != nil {
-		from = in.Onset
+	for _, op := range e.lagging {
+		if over(op) {
+			e.ops[op].reader.reset()
+		}
 	}
-	if a.lastBad > from && end-a.lastBad > 2*second {
-		end = a.lastBad
-	}
-	return max(from, end-ledgerSeconds*second), end
 }
 
 // taint keeps a cell from counting as normal.
-func (e *Engine) taint(cell int64) { e.taints[cell%int64(len(e.taints))] = cell }
+func (e *Engine) taint(cell int64) { e.taints[cell%taintCells] = cell }
 
-func (e *Engine) tainted(cell int64) bool { return e.taints[cell%int64(len(e.taints))] == cell }
+func (e *Engine) tainted(cell int64) bool {
+	return e.taints[cell%taintCells] == cell || cell <= baseline.CellOf(e.now)-taintCells
+}
 
 func ratio(part, whole int64) float64 {
 	if whole == 0 {

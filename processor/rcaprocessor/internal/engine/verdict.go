@@ -20,52 +20,141 @@ const beforeSeconds = 45
 // maxRanked is the most candidates that a verdict names.
 const maxRanked = 5
 
-// verdict ranks the candidates of the window [from, to).
-func (e *Engine) verdict(from, to int64) incident.Verdict {
-	rows := e.ledger.Window(from, to)
-	start := max(from-beforeSeconds*second, e.began)
-	before := blame.Window{Rows: e.ledger.Window(start, from), Seconds: (from - start) / second}
-	ranked := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, func(n graph.NodeID) blame.Support { return e.support(n, from, to) }, e)
-	if len(ranked) == 0 {
-		return incident.Verdict{Root: incident.Unknown, Kind: incident.Unknown}
+// verdicts ranks the candidates of the time from until end: a verdict for each cause that stands for itself, the
+// likeliest first. What follows from the roots that open incidents have is none.
+func (e *Engine) verdicts(from, end int64, open []string) []incident.Verdict {
+	from, to := e.window(from, end)
+	w := e.world(from, to)
+	rows := e.attributeLag(e.ledger.Window(from, to), w)
+	healthy := from // what an open incident brought is not usual
+	for _, in := range e.keeper.Open() {
+		healthy = min(healthy, in.Onset)
 	}
-	top := &ranked[0]
+	start := max(healthy-beforeSeconds*second, e.began)
+	before := blame.Window{Rows: e.ledger.Window(start, healthy), Seconds: (healthy - start) / second}
+	ranking := blame.Rank(blame.Window{Rows: rows, Seconds: (to - from) / second}, before, e.known(open), w)
+	if len(ranking.Candidates) == 0 && len(open) == 0 {
+		return []incident.Verdict{{Root: incident.Unknown, Kind: incident.Unknown, Cause: incident.Unknown}}
+	}
+	var out []incident.Verdict
+	for i := range ranking.Roots {
+		out = append(out, e.verdict(i, &ranking, rows, w))
+	}
+	return out
+}
+
+// window returns the time that a verdict looks at: from an onset to the last second that was bad, as far as hurt
+// units of work are remembered.
+func (e *Engine) window(from, end int64) (int64, int64) {
+	if e.lastBad > from && end-e.lastBad > 2*second {
+		end = e.lastBad
+	}
+	return max(from, end-ledgerSeconds*second), end
+}
+
+// known returns what the open incidents with these roots stand for.
+func (e *Engine) known(roots []string) (out []blame.Cause) {
+	for _, in := range e.keeper.Open() {
+		v := &in.Verdict
+		if !slices.Contains(roots, v.Root) {
+			continue
+		}
+		c := blame.Cause{Place: blame.Place{Host: v.Host, Zone: v.Zone}}
+		names := v.Members
+		if len(names) == 0 {
+			names = []string{v.Root}
+			c.Place = blame.Place{}
+		} else if v.Host == "" && v.Zone == "" {
+			c.Place.Broker = v.Root
+		}
+		for _, name := range names {
+			e.graph.Named(name, func(n graph.NodeID) { c.Nodes = append(c.Nodes, n) })
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// verdict puts the ranking's i-th root into names. Other roots are no rivals of it.
+func (e *Engine) verdict(i int, ranking *blame.Ranking, rows map[blame.Row]blame.Count, w *world) incident.Verdict {
+	top := &ranking.Roots[i]
 	v := incident.Verdict{
-		Root:    e.NodeName(top.Node),
-		Kind:    kindName(e.graph.NodeAt(top.Node).Kind),
-		Reason:  top.Reason.String(),
-		Score:   round(top.Score),
-		Onset:   top.First,
-		TraceID: top.Exemplar,
-		SpanID:  top.Span,
+		Root: e.candidateName(top), Kind: e.candidateKind(top), Reason: top.Reason.String(), Score: round(top.Score),
+		Host: top.Place.Host, Zone: top.Place.Zone, Onset: top.First, TraceID: top.Exemplar, SpanID: top.Span,
 	}
 	for _, n := range top.Path {
 		if n != 0 {
 			v.Path = append(v.Path, e.NodeName(n))
 		}
 	}
-	for i := range ranked[:min(len(ranked), maxRanked)] {
-		v.Ranked = append(v.Ranked, incident.Ranked{Node: e.NodeName(ranked[i].Node), Score: round(ranked[i].Score)})
+	for _, n := range top.Nodes {
+		v.Members = append(v.Members, e.NodeName(n))
 	}
-	v.Impacted = e.impacted(rows, top.Node)
-	v.Instance, v.Version = e.contrast(top, from, to)
-	if in := e.keeper.Open(); in != nil && in.Verdict.Root == v.Root && v.Instance == "" {
-		// What stood out at first stays named when it has come back, and its past is beyond the window.
-		v.Instance, v.Version = in.Verdict.Instance, in.Verdict.Version
+	ranked := []blame.Candidate{*top}
+	for k := range ranking.Candidates {
+		c := &ranking.Candidates[k]
+		if !slices.ContainsFunc(ranking.Roots, func(r blame.Candidate) bool { return r.Node == c.Node && r.Place == c.Place }) {
+			ranked = append(ranked, *c)
+		}
 	}
-	v.Summary, v.Evidence = e.explain(&v, ranked, from, to)
+	for k := range ranked[:min(len(ranked), maxRanked)] {
+		v.Ranked = append(v.Ranked, incident.Ranked{Node: e.candidateName(&ranked[k]), Score: round(ranked[k].Score)})
+	}
+	v.Impacted = e.impacted(top, rows)
+	v.Entries = e.entries(i, ranking, w.from)
+	e.drillDown(&v, top, w)
+	signs, why := e.causeOf(&v, top, rows, w.from, w.to)
+	told := e.tell(&v, top, &signs, w)
+	v.Moves = e.moves(&v, top, w.from, w.to)
+	v.Summary, v.Evidence = e.explain(&v, ranked, why, told, w)
 	return v
 }
 
+// drillDown says which instance, or version, or zone, stands out.
+func (e *Engine) drillDown(v *incident.Verdict, c *blame.Candidate, w *world) {
+	v.Instance, v.Version = e.contrast(c, w.from, w.to)
+	if v.Instance != "" {
+		return
+	}
+	if v.Version == "" && v.Zone == "" && c.Node != 0 {
+		v.Zone = w.zone(c)
+	}
+	for _, in := range e.keeper.Open() {
+		if in.Verdict.Root == v.Root {
+			// What stood out at first stays named when it has come back, and its past is beyond the window.
+			v.Instance, v.Version = in.Verdict.Instance, in.Verdict.Version
+		}
+	}
+}
+
+func (e *Engine) candidateName(c *blame.Candidate) string {
+	if c.Node == 0 {
+		return c.Place.Name()
+	}
+	return e.NodeName(c.Node)
+}
+
+func (e *Engine) candidateKind(c *blame.Candidate) string {
+	switch {
+	case c.Place.Host != "":
+		return "host"
+	case c.Place.Zone != "":
+		return "zone"
+	case c.Place.Broker != "":
+		return kindName(call.NodeMessaging)
+	}
+	return kindName(e.graph.NodeAt(c.Node).Kind)
+}
+
 // impacted returns the names of the nodes on the ways to the root, in order of name.
-func (e *Engine) impacted(rows map[blame.Row]blame.Count, root graph.NodeID) []string {
+func (e *Engine) impacted(root *blame.Candidate, rows map[blame.Row]blame.Count) []string {
 	var names []string
 	for r := range rows {
-		if r.Node != root && r.Waits != root {
+		if root.Node != 0 && r.Node != root.Node && r.Waits != root.Node || root.Node == 0 && !slices.Contains(root.Nodes, r.Node) {
 			continue
 		}
 		for _, n := range r.Path {
-			if n != 0 && n != root {
+			if n != 0 && n != root.Node && !slices.Contains(root.Nodes, n) {
 				names = append(names, e.NodeName(n))
 			}
 		}
@@ -74,50 +163,32 @@ func (e *Engine) impacted(rows map[blame.Row]blame.Count, root graph.NodeID) []s
 	return slices.Compact(names)
 }
 
-// support returns a node's own record: of its operations, or of the calls to it where it emits no spans,
-// the one that strayed furthest.
-func (e *Engine) support(n graph.NodeID, from, to int64) blame.Support {
-	var best blame.Support
-	most := -1.0
-	for i := 1; i < len(e.ops); i++ {
-		op := graph.OpID(i)
-		o := e.graph.OpAt(op)
-		st := &e.ops[op]
-		series := &st.own
-		if o.Role.Outgoing() {
-			if o.Peer == 0 || e.graph.Resolve(o.Peer) != n {
-				continue
-			}
-			if e.graph.NodeAt(n).Kind != call.NodeService {
-				series = &st.total
-			}
-		} else if o.Node != n {
-			continue
-		}
-		c := series.Window(from, to)
-		if c.N == 0 {
-			continue
-		}
-		z, excess := series.Deviation(c)
-		if excess < 1e6 {
-			z = min(z, 3)
-		}
-		s := blame.Support{
-			Op: op, Calls: int64(c.N), Bad: int64(c.Bad), NormalBad: series.BadRatio(),
-			Z: z, Typical: c.Typical(), Normal: normal(series),
-		}
-		// What strays far matters by the time and the calls that it cost.
-		weight := s.Strength() * math.Sqrt(float64(s.Bad)+float64(c.N)*max(0, float64(excess))/1e6+1)
-		if weight > most || weight == most && e.OpName(op) < e.OpName(best.Op) {
-			best, most = s, weight
+// entries returns the names of the operations at which the i-th root is felt, in order of name: all where hurt
+// units of work come in but those most of which another root explains.
+func (e *Engine) entries(i int, ranking *blame.Ranking, from int64) []string {
+	of := map[graph.OpID]int64{}
+	for k := range ranking.Candidates {
+		for op, n := range ranking.Candidates[k].Entries {
+			of[op] += n
 		}
 	}
-	return best
-}
-
-func normal(s *baseline.Series) int64 {
-	c := s.Normal()
-	return c.Typical()
+	var names []string
+	root := &ranking.Roots[i]
+	for op, n := range of {
+		en := &e.ops[op].entry
+		if 20*root.Entries[op] < root.Units && max(en.errors.LastBad(), en.slowness.LastBad()) < from {
+			continue // some requests are slow all the time
+		}
+		others := false
+		for k := range ranking.Roots {
+			others = others || k != i && 2*ranking.Roots[k].Entries[op] > n
+		}
+		if !others {
+			names = append(names, e.OpName(op))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // standsOut is the share of a service's hurt units of work that makes one replica, or one version, the culprit.
@@ -130,7 +201,7 @@ func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version
 	}
 	replicas := e.replicas(c.Node, from-recentSpan)
 	units := c.Replicas
-	if i := e.silent(replicas, from, to); i != 0 && units[0] > 0 {
+	if i := e.silent(replicas, from, to); i != 0 && e.unanswered(c) {
 		units = map[graph.InstanceID]int64{i: c.Units} // calls that were not answered do not say by whom
 	}
 	byVersion := map[string]int64{}
@@ -162,6 +233,16 @@ func (e *Engine) contrast(c *blame.Candidate, from, to int64) (instance, version
 		version = ""
 	}
 	return instance, version
+}
+
+// unanswered says that calls are among a node's trouble that no replica answered.
+func (e *Engine) unanswered(c *blame.Candidate) bool {
+	for i, n := range c.Replicas {
+		if n > 0 && e.graph.InstanceAt(i).Node != c.Node {
+			return true
+		}
+	}
+	return false
 }
 
 // replicas returns the replicas of a node that took calls since.

@@ -108,7 +108,7 @@ func TestVerdicts(t *testing.T) {
 			assert.LessOrEqual(t, first.Detected, fault+10*second)
 			assert.Equal(t, incident.Resolved, last.State)
 			assert.InDelta(t, fault+60*second, last.Resolved, float64(5*second), "half a minute after the fault ended")
-			assert.Nil(t, p.Open())
+			assert.Empty(t, p.Open())
 			assert.Positive(t, p.marks)
 		})
 	}
@@ -140,8 +140,8 @@ func TestMarks(t *testing.T) {
 		spans[i].from.Namespace = ""
 	}
 	p.feed(512, spans)
-	require.NotNil(t, p.Open())
-	require.Equal(t, "orders", p.Open().Verdict.Root)
+	require.Len(t, p.Open(), 1)
+	require.Equal(t, "orders", p.Open()[0].Verdict.Root)
 
 	s.request(dawn + 3*minute)
 	s.alter = nil
@@ -180,7 +180,11 @@ func TestMarks(t *testing.T) {
 		{"of another trace", "orders", other, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.want, p.MarkLog(resource(tt.service), tt.trace, tt.grave))
+			role, in := p.MarkLog(resource(tt.service), tt.trace, tt.grave)
+			assert.Equal(t, tt.want, role)
+			if assert.Equal(t, role == 0, in == nil); in != nil {
+				assert.Equal(t, p.Open()[0].ID, in.ID)
+			}
 		})
 	}
 }
@@ -192,5 +196,7 @@ func TestNothingIsMarkedWithoutAnIncident(t *testing.T) {
 	p := told(t, s.sorted())
 	assert.Zero(t, p.marks)
 	r := orders[0]
-	assert.Zero(t, p.MarkLog(&r, [16]byte{1}, true))
+	role, in := p.MarkLog(&r, [16]byte{1}, true)
+	assert.Zero(t, role)
+	assert.Nil(t, in)
 }

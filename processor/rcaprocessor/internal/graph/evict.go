@@ -8,6 +8,8 @@ import "strings"
 // Evict forgets what was not seen since before. It calls node, op and instance for every handle that becomes
 // free, so that what was kept under it can be forgotten too. Nothing evicted may still be referred to.
 func (g *Graph) Evict(before int64, node func(NodeID), op func(OpID), instance func(InstanceID)) {
+	clear(g.recent[:])
+	clear(g.linked[:])
 	for e, seen := range g.edges {
 		if seen < before {
 			delete(g.edges, e)
@@ -63,6 +65,7 @@ func (g *Graph) evictNodes(before int64, node func(NodeID)) {
 
 // Rewind takes back what was seen after now: the clock was wrong.
 func (g *Graph) Rewind(now int64) {
+	clear(g.linked[:])
 	for i := range g.nodes {
 		g.nodes[i].LastSeen = min(g.nodes[i].LastSeen, now)
 	}

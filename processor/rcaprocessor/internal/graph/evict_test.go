@@ -147,3 +147,20 @@ func checkGraph(t *rapid.T, g *Graph, limits Limits) {
 	require.Len(t, g.byKey, held)
 	g.Edges(func(e Edge) { require.True(t, live(e.From) && live(e.To), "an edge of a node that is gone") })
 }
+
+// What was cached of an edge is forgotten with it, and when time is set back.
+func TestEdgesComeAgain(t *testing.T) {
+	g := New(Limits{Nodes: 9, Ops: 9, Instances: 9, Edges: 9})
+	a := g.Node(1, call.NodeService, 100, func() string { return "a" })
+	b := g.Node(2, call.NodeService, 100, func() string { return "b" })
+	edge := Edge{a, b}
+	g.Connect(a, b, 50)
+	g.Evict(60, func(NodeID) {}, func(OpID) {}, func(InstanceID) {})
+	assert.NotContains(t, g.edges, edge)
+	g.Connect(a, b, 50)
+	assert.Contains(t, g.edges, edge)
+	g.Rewind(40)
+	assert.EqualValues(t, 40, g.edges[edge])
+	g.Connect(a, b, 50)
+	assert.EqualValues(t, 50, g.edges[edge])
+}

@@ -5,7 +5,11 @@
 // replicas that serve (instances), and which address turned out to be which service.
 package graph
 
-import "github.com/firebreak-otel/firebreak/internal/call"
+import (
+	"unsafe"
+
+	"github.com/firebreak-otel/firebreak/internal/call"
+)
 
 // NodeID, OpID and InstanceID are handles, dense from 1; 0 is none. A handle is reused after its
 // holder was evicted.
@@ -82,7 +86,12 @@ type Graph struct {
 	ops       []Op
 	instances []Instance
 	byKey     map[uint64]uint32 // nodes, ops and instances, told apart by their key's seed
+	recent    [recentKeys]keyed // what was found in byKey since the last eviction, by the lowest bits of its key
 	edges     map[Edge]int64    // last seen
+	linked    [recentEdges]struct {
+		Edge
+		at int64
+	} // what was connected since the last eviction
 	freeNodes []NodeID
 	freeOps   []OpID
 	freeInst  []InstanceID
@@ -116,9 +125,30 @@ func mix(h, v uint64) uint64 {
 	return h ^ h>>32
 }
 
+// recentKeys is a power of two: more than the operations of most systems.
+const recentKeys, recentEdges = 1 << 10, 1 << 8
+
+type keyed struct {
+	key    uint64
+	handle uint32 // 0 for none
+}
+
+// find returns the handle under a key.
+func (g *Graph) find(key uint64) (uint32, bool) {
+	r := &g.recent[key%recentKeys]
+	if r.key == key && r.handle != 0 {
+		return r.handle, true
+	}
+	i, ok := g.byKey[key]
+	if ok {
+		*r = keyed{key, i}
+	}
+	return i, ok
+}
+
 // Node returns the handle of the node with the given key, made by name when it is new; 0 when the graph is full.
 func (g *Graph) Node(key uint64, kind call.NodeKind, at int64, name func() string) NodeID {
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		n := &g.nodes[i]
 		n.LastSeen = max(n.LastSeen, at)
 		return NodeID(i)
@@ -145,31 +175,44 @@ func (g *Graph) Lookup(key uint64) NodeID { return NodeID(g.byKey[key]) }
 // Op returns the handle of an operation of node; beyond the limit that of OtherOp for the same role and peer.
 func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at int64, name func() string) OpID {
 	key := mix(mix(mix(mix(seedOp, uint64(node)), uint64(role)), uint64(peer)), opKey)
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
 		return OpID(i)
 	}
-	label := OtherOp
 	if g.nodes[node].ops >= g.limits.Ops {
 		g.Overflow.Ops++
-		key = mix(mix(mix(seedOther, uint64(node)), uint64(role)), uint64(peer))
-		if i, ok := g.byKey[key]; ok {
-			g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
-			return OpID(i)
-		}
-		if g.nodes[node].ops >= 2*g.limits.Ops { // roles times peers have a bound too
-			return 0
-		}
-	} else {
-		label = clone(name())
+		return g.otherOp(node, role, peer, at)
 	}
-	if full(len(g.ops), len(g.freeOps), g.limits.AllOps) {
-		if label != OtherOp {
-			g.Overflow.Ops++
-		}
+	id := g.newOp(key, Op{Node: node, Peer: peer, Role: role, LastSeen: at}, name)
+	if id == 0 {
+		g.Overflow.Ops++
+	}
+	return id
+}
+
+// otherOp returns the handle of OtherOp, 0 beyond all limits: roles times peers have a bound too.
+func (g *Graph) otherOp(node NodeID, role call.Role, peer NodeID, at int64) OpID {
+	key := otherKey(node, role, peer)
+	if i, ok := g.find(key); ok {
+		g.ops[i].LastSeen = max(g.ops[i].LastSeen, at)
+		return OpID(i)
+	}
+	if g.nodes[node].ops >= 2*g.limits.Ops {
 		return 0
 	}
-	g.nodes[node].ops++
+	return g.newOp(key, Op{Node: node, Peer: peer, Role: role, LastSeen: at}, func() string { return OtherOp })
+}
+
+func otherKey(node NodeID, role call.Role, peer NodeID) uint64 {
+	return mix(mix(mix(seedOther, uint64(node)), uint64(role)), uint64(peer))
+}
+
+func (g *Graph) newOp(key uint64, o Op, name func() string) OpID {
+	if full(len(g.ops), len(g.freeOps), g.limits.AllOps) {
+		return 0
+	}
+	o.Name, o.key = clone(name()), key
+	g.nodes[o.Node].ops++
 	var id OpID
 	if k := len(g.freeOps); k > 0 {
 		id, g.freeOps = g.freeOps[k-1], g.freeOps[:k-1]
@@ -177,7 +220,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 		id = OpID(len(g.ops))
 		g.ops = append(g.ops, Op{})
 	}
-	g.ops[id] = Op{Node: node, Peer: peer, Role: role, Name: label, LastSeen: at, key: key}
+	g.ops[id] = o
 	g.byKey[key] = uint32(id)
 	return id
 }
@@ -185,7 +228,7 @@ func (g *Graph) Op(node NodeID, role call.Role, peer NodeID, opKey uint64, at in
 // Instance returns the handle of a replica of node; 0 beyond the limit.
 func (g *Graph) Instance(node NodeID, key uint64, at int64, r *call.Resource) InstanceID {
 	key = mix(mix(seedInstance, uint64(node)), key)
-	if i, ok := g.byKey[key]; ok {
+	if i, ok := g.find(key); ok {
 		in := &g.instances[i]
 		in.LastSeen = max(in.LastSeen, at)
 		in.FirstSeen = min(in.FirstSeen, at)
@@ -244,10 +287,15 @@ func (g *Graph) Connect(from, to NodeID, at int64) bool {
 		return true
 	}
 	e := Edge{from, to}
+	l := &g.linked[(from*31+to)%recentEdges]
+	if l.Edge == e && l.at == at {
+		return true
+	}
 	if seen, ok := g.edges[e]; ok || len(g.edges) < g.limits.Edges {
 		if !ok || at > seen {
 			g.edges[e] = at
 		}
+		l.Edge, l.at = e, at
 		return true
 	}
 	g.Overflow.Edges++
@@ -268,6 +316,18 @@ func (g *Graph) NumInstances() int { return len(g.instances) }
 // Size returns how many nodes, operations and edges the graph holds.
 func (g *Graph) Size() (nodes, ops, edges int) {
 	return len(g.nodes) - 1 - len(g.freeNodes), len(g.ops) - 1 - len(g.freeOps), len(g.edges)
+}
+
+// Bytes returns about how much memory the graph holds.
+func (g *Graph) Bytes() int64 {
+	const (
+		name = 24                                     // and what else is said of one
+		key  = int64(unsafe.Sizeof(keyed{})) * 3 / 2  // and the room that a map leaves
+		edge = int64(unsafe.Sizeof(Edge{})+8) * 3 / 2 // likewise
+	)
+	return int64(unsafe.Sizeof(*g)) + int64(len(g.byKey))*(key+name) + int64(len(g.edges))*edge +
+		int64(cap(g.nodes))*int64(unsafe.Sizeof(Node{})) + int64(cap(g.ops))*int64(unsafe.Sizeof(Op{})) +
+		int64(cap(g.instances))*int64(unsafe.Sizeof(Instance{})) + 4*int64(cap(g.freeNodes)+cap(g.freeOps)+cap(g.freeInst))
 }
 
 // Named calls yield for every node of a name: a service and its address often share one. It looks through all nodes.

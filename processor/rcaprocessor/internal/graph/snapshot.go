@@ -161,11 +161,7 @@ func (g *Graph) HasNode(id NodeID) bool { return g.hasNode(id, true) }
 func (g *Graph) NumNodes() int { return len(g.nodes) }
 
 func (g *Graph) snapshotEdges(c *snapshot.Codec) {
-	edges := make([]Edge, 0, len(g.edges))
-	for e := range g.edges {
-		edges = append(edges, e)
-	}
-	slices.SortFunc(edges, func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	edges := g.sortedEdges()
 	n := c.Count(len(edges), g.limits.Edges, "edges")
 	for i := 0; i < n && c.Err() == nil; i++ {
 		var e Edge
@@ -186,6 +182,15 @@ func (g *Graph) snapshotEdges(c *snapshot.Codec) {
 	}
 }
 
+func (g *Graph) sortedEdges() []Edge {
+	edges := make([]Edge, 0, len(g.edges))
+	for e := range g.edges {
+		edges = append(edges, e)
+	}
+	slices.SortFunc(edges, func(a, b Edge) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	return edges
+}
+
 // Postpone takes by nanoseconds in which nobody looked off the time that all has been idle.
 func (g *Graph) Postpone(by int64) {
 	for i := range g.nodes {
@@ -198,6 +203,7 @@ func (g *Graph) Postpone(by int64) {
 		g.instances[i].LastSeen += by
 		g.instances[i].placed += by
 	}
+	clear(g.linked[:])
 	for e, seen := range g.edges {
 		g.edges[e] = seen + by
 	}

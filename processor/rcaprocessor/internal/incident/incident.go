@@ -1,69 +1,11 @@
 // Copyright The Firebreak Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package incident gives a verdict a life: opened, updated when it is revised, resolved when all has been
-// well for a while.
+// Package incident gives verdicts a life: opened, updated when they are revised, resolved when all has been
+// well for a while. Each cause has its own incident.
 package incident
 
-import (
-	"fmt"
-	"math"
-	"slices"
-	"strings"
-
-	"github.com/cespare/xxhash/v2"
-)
-
-// Verdict is what is known of the cause at one moment, in names. Its JSON form is stable.
-type Verdict struct {
-	Root     string   `json:"root"`               // node name, or Unknown
-	Kind     string   `json:"kind"`               // service, database, messaging, external, unknown
-	Reason   string   `json:"reason"`             // errors, latency, unavailable, throttled, saturation
-	Instance string   `json:"instance,omitempty"` // where one instance is guilty
-	Version  string   `json:"version,omitempty"`  // where one version is guilty
-	Score    float64  `json:"score"`              // 0..1
-	Path     []string `json:"path"`               // entry first, root last
-	Ranked   []Ranked `json:"candidates"`         // the likeliest first, root included
-	Impacted []string `json:"impacted"`           // nodes that are hurt and not guilty
-	Evidence []string `json:"evidence"`           // sentences with numbers
-	Summary  string   `json:"summary"`            // one sentence
-	Onset    int64    `json:"-"`                  // when the first call that trouble began with started, unix nanoseconds
-	TraceID  [16]byte `json:"-"`                  // an exemplar
-	SpanID   uint64   `json:"-"`
-}
-
-// Ranked is a candidate and its score, 0..1.
-type Ranked struct {
-	Node  string  `json:"node"`
-	Score float64 `json:"score"`
-}
-
-// Unknown is the root of a verdict that no candidate explains well enough.
-const Unknown = "unknown"
-
-// State is where an incident stands in its life.
-type State uint8
-
-const (
-	Opened State = iota
-	Updated
-	Resolved
-)
-
-func (s State) String() string { return [...]string{"opened", "updated", "resolved"}[s] }
-
-// Incident is a verdict with a life. Times are event time in unix nanoseconds. Its JSON form is stable.
-type Incident struct {
-	ID       string  `json:"id"`
-	State    State   `json:"-"`
-	Delay    int64   `json:"delay"` // event time that had passed since the onset when it opened, nanoseconds
-	Onset    int64   `json:"onset"`
-	Detected int64   `json:"detected"`           // end of the second whose analysis opened it
-	Seen     int64   `json:"seen"`               // newest event time when it opened or changed last
-	Changed  int64   `json:"changed"`            // of the latest change of state or verdict
-	Resolved int64   `json:"resolved,omitempty"` // 0 while open
-	Verdict  Verdict `json:"verdict"`
-}
+import "slices"
 
 // Policy says when an incident opens, changes and ends. Durations in nanoseconds.
 type Policy struct {
@@ -73,87 +15,172 @@ type Policy struct {
 	Margin       float64 // a root must lead by so much
 	ResolveAfter int64   // all must have been well for so long
 	ReopenWithin int64   // the same root again within so long is the same incident
+	MaxDuration  int64   // what has been open for so long is normal from then on; 0 for never
 }
 
 // Observation is what one second brought.
 type Observation struct {
-	Now     int64 // end of the second, event time
-	Head    int64 // newest event time seen
-	Alarm   bool  // a gate is open
-	Onset   int64 // of the alarm
-	LastBad int64 // the latest second that spoke against normal
-	Silent  bool  // where things were bad, nothing has been heard since
-	Verdict func() Verdict
+	Now   int64 // end of the second, event time
+	Head  int64 // newest event time seen
+	Alarm bool  // a gate is open
+	Onset int64 // of the alarm
+	// Verdicts ranks what was seen from a time until now: a verdict for each cause that stands for itself, the
+	// likeliest first, one at the least. What follows from the open incidents' roots is no cause.
+	Verdicts func(from int64, open []string) []Verdict
+	// Health returns the latest second that spoke against normal where an incident is felt, and whether nothing
+	// has been heard there since.
+	Health func(in *Incident) (lastBad int64, silent bool)
 }
 
-// silence is not health: it takes so many times longer to end an incident.
-const silence = 10
+const (
+	// silence is not health: it takes so many times longer to end an incident.
+	silence = 10
+	// agree is for how long a first cause must have been named, alone the same of one beside it, whose symptoms
+	// may yet turn out to be the first one's.
+	agree, alone = 1e9, 7e9
+	// lookEvery is how often an open incident is looked at again, and further causes are looked for; recent is
+	// how far back these may lie.
+	lookEvery, recent = 5e9, 60e9
+	// maxOpen and maxPast bound the incidents held.
+	maxOpen, maxPast = 16, 16
+)
 
 // Keeper holds the life of incidents. The zero Keeper with a Policy is ready to use.
 type Keeper struct {
 	Policy  Policy
-	open    *Incident
-	last    *Incident
-	alarm   int64  // since when there is an alarm without an incident
-	looked  int64  // when news was looked for last
-	leading string // root of the previous second's verdict
+	open    []*Incident // in the order in which they opened
+	past    []*Incident // resolved, the latest last
+	alarm   int64       // since when there is an alarm without an incident
+	looked  int64       // when open incidents were looked at last
+	streaks []streak    // of the causes that the latest verdicts named
 }
 
-// Open returns the open incident, nil when there is none.
-func (k *Keeper) Open() *Incident { return k.open }
+// streak is since when verdicts running have named a root.
+type streak struct {
+	Root  string
+	Since int64
+}
 
-// Step takes one second's observation; it returns the incident as it stands when it opened, changed or ended, else nil.
-func (k *Keeper) Step(o Observation) *Incident {
-	if k.open == nil {
-		return k.mayOpen(o)
+// Open returns the open incidents in the order in which they opened; read only.
+func (k *Keeper) Open() []*Incident { return k.open }
+
+// Step takes one second's observation; it returns the incidents that opened, changed or ended, as they stand.
+func (k *Keeper) Step(o Observation) (changed []Incident) {
+	var over []*Incident
+	k.open = slices.DeleteFunc(k.open, func(in *Incident) bool {
+		if k.over(in, &o) {
+			over = append(over, in)
+			return true
+		}
+		return false
+	})
+	for _, in := range over {
+		changed = append(changed, k.resolve(in, &o))
 	}
-	well := o.Now - max(o.LastBad, k.open.Detected)
-	if well >= k.Policy.ResolveAfter && !o.Silent || well >= silence*k.Policy.ResolveAfter {
-		return k.resolve(o)
+	switch {
+	case len(changed) > 0:
+	case len(k.open) == 0:
+		changed = k.mayOpen(&o)
+	case o.Alarm && (o.Now-k.looked >= lookEvery || k.pending()):
+		k.looked = o.Now
+		changed = append(k.mayUpdate(&o), k.mayJoin(&o)...)
 	}
-	if o.Alarm {
-		return k.mayUpdate(o)
+	return changed
+}
+
+func (k *Keeper) over(in *Incident, o *Observation) bool {
+	bad, silent := o.Health(in)
+	in.LastBad = max(in.LastBad, bad) // a gate that has come to rest is not asked again
+	well := o.Now - max(in.LastBad, in.Detected)
+	if well >= k.Policy.ResolveAfter && !silent || well >= silence*k.Policy.ResolveAfter {
+		return true
 	}
-	return nil
+	in.Stale = k.Policy.MaxDuration > 0 && o.Now-in.Detected >= k.Policy.MaxDuration
+	return in.Stale
 }
 
 // Rewind tells the Keeper that the clock was wrong and has been set back to now.
 func (k *Keeper) Rewind(now int64) {
-	k.alarm, k.looked, k.leading, k.last = 0, 0, "", nil
-	if in := k.open; in != nil {
+	k.alarm, k.looked, k.streaks, k.past = 0, 0, nil, nil
+	for _, in := range k.open {
 		in.Onset, in.Detected = min(in.Onset, now), min(in.Detected, now)
-		in.Seen, in.Changed = min(in.Seen, now), min(in.Changed, now)
+		in.Seen, in.Changed, in.LastBad = min(in.Seen, now), min(in.Changed, now), min(in.LastBad, now)
 	}
 }
 
-func (k *Keeper) mayOpen(o Observation) *Incident {
+// named takes note of the causes that verdicts name, and returns for how long running each was.
+func (k *Keeper) named(vs []Verdict, now int64) []int64 {
+	next, long := make([]streak, len(vs)), make([]int64, len(vs))
+	for i := range vs {
+		next[i] = streak{vs[i].Root, now}
+		for _, s := range k.streaks {
+			if s.Root == vs[i].Root {
+				next[i].Since = s.Since
+			}
+		}
+		long[i] = now - next[i].Since
+	}
+	k.streaks = next
+	return long
+}
+
+// pending says that a cause was named that has no incident yet.
+func (k *Keeper) pending() bool {
+	open := k.roots(nil)
+	return slices.ContainsFunc(k.streaks, func(s streak) bool { return !slices.Contains(open, s.Root) })
+}
+
+func (k *Keeper) mayOpen(o *Observation) (changed []Incident) {
 	if !o.Alarm {
-		k.alarm, k.leading = 0, ""
+		k.alarm, k.streaks = 0, nil
 		return nil
 	}
 	if k.alarm == 0 {
 		k.alarm = o.Now
 	}
-	v := o.Verdict()
-	sure := v.Score >= k.Policy.Confidence && v.Root == k.leading && leads(&v, k.Policy.Margin)
-	k.leading = v.Root
-	if !sure {
-		if o.Now-k.alarm < k.Policy.Patience {
-			return nil
+	vs := o.Verdicts(o.Onset, nil)
+	long := k.named(vs, o.Now)
+	for i := range vs {
+		need := int64(agree)
+		if i > 0 {
+			need = alone
 		}
+		if long[i] < need || vs[i].Score < k.Policy.Confidence || !leads(&vs[i], k.Policy.Margin) {
+			break
+		}
+		changed = append(changed, k.begin(o, vs[i]))
+	}
+	if len(changed) == 0 && o.Now-k.alarm >= k.Policy.Patience {
+		v := vs[0]
 		if v.Score < k.Policy.Confidence {
 			v = unknown(v)
 		}
+		changed = append(changed, k.begin(o, v))
 	}
-	onset := onset(&o, &v)
+	return changed
+}
+
+// begin opens an incident.
+func (k *Keeper) begin(o *Observation, v Verdict) Incident {
+	onset := onset(o, &v)
 	in := &Incident{State: Opened, Onset: onset, Detected: o.Now, Seen: o.Head, Delay: o.Head - onset, Changed: o.Now, Verdict: v}
-	if l := k.last; l != nil && l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
-		in.ID, in.Onset = l.ID, l.Onset
-	} else {
-		in.ID = id(v, onset)
+	in.ID = id(v, onset)
+	for n := int64(1); k.taken(in.ID, v.Root); n++ {
+		in.ID = id(v, onset+n*minute)
 	}
-	k.open = in
-	return k.snapshot()
+	for _, l := range k.past {
+		if l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
+			in.ID, in.Onset = l.ID, l.Onset
+		}
+	}
+	k.open = append(k.open, in)
+	return *in
+}
+
+// taken says that an incident with another root, or an open one, has this id.
+func (k *Keeper) taken(id, root string) bool {
+	return slices.ContainsFunc(k.open, func(in *Incident) bool { return in.ID == id }) ||
+		slices.ContainsFunc(k.past, func(in *Incident) bool { return in.ID == id && in.Verdict.Root != root })
 }
 
 // onset is when the first call of the root began. The alarm is raised by those who waited for it, so it is late
@@ -166,86 +193,95 @@ func onset(o *Observation, v *Verdict) int64 {
 	return v.Onset
 }
 
-func (k *Keeper) mayUpdate(o Observation) *Incident {
-	const lookEvery = 5e9
-	if o.Now-k.open.Changed < k.Policy.UpdateEvery || o.Now-k.looked < lookEvery {
+// mayUpdate looks whether there is news of the open incidents.
+func (k *Keeper) mayUpdate(o *Observation) (changed []Incident) {
+	for _, in := range k.open {
+		if o.Now-in.Changed < k.Policy.UpdateEvery {
+			continue
+		}
+		v, ok := k.revised(in, o)
+		if !ok {
+			continue
+		}
+		in.State, in.Seen, in.Changed, in.Verdict = Updated, o.Head, o.Now, v
+		changed = append(changed, *in)
+	}
+	return changed
+}
+
+// revised returns what is to be said of an incident now, if it is something else than before.
+func (k *Keeper) revised(in *Incident, o *Observation) (Verdict, bool) {
+	others := k.roots(in)
+	vs := o.Verdicts(in.Onset, others)
+	for i := range vs {
+		if vs[i].Root == in.Verdict.Root {
+			return vs[i], news(&in.Verdict, &vs[i])
+		}
+	}
+	for i := range vs {
+		v := &vs[i]
+		if !slices.Contains(others, v.Root) {
+			return *v, v.Score >= k.Policy.Confidence && v.Score >= score(v.Ranked, in.Verdict.Root)+k.Policy.Margin
+		}
+	}
+	return Verdict{}, false
+}
+
+// mayJoin looks for causes beside those of the open incidents.
+func (k *Keeper) mayJoin(o *Observation) (changed []Incident) {
+	open := k.roots(nil)
+	if slices.Contains(open, Unknown) {
 		return nil
 	}
-	k.looked = o.Now
-	v := o.Verdict()
-	old := &k.open.Verdict
-	if v.Root == old.Root {
-		if !news(old, &v) {
-			return nil
+	vs := o.Verdicts(max(o.Onset, o.Now-recent), open)
+	long := k.named(vs, o.Now)
+	for i := range vs {
+		v := &vs[i]
+		if slices.Contains(open, v.Root) || v.Score < k.Policy.Confidence || long[i] < alone || len(k.open) == maxOpen {
+			continue
 		}
-	} else if v.Score < k.Policy.Confidence || v.Score < score(v.Ranked, old.Root)+k.Policy.Margin {
-		return nil
-	}
-	k.open.State, k.open.Seen, k.open.Changed, k.open.Verdict = Updated, o.Head, o.Now, v
-	return k.snapshot()
-}
-
-func (k *Keeper) resolve(o Observation) *Incident {
-	if v := o.Verdict(); v.Root == k.open.Verdict.Root {
-		k.open.Verdict = v // the last word on it
-	}
-	k.open.State, k.open.Seen, k.open.Changed, k.open.Resolved = Resolved, o.Head, o.Now, o.Now
-	in := k.snapshot()
-	k.last, k.open, k.alarm, k.leading = k.open, nil, 0, ""
-	return in
-}
-
-func (k *Keeper) snapshot() *Incident {
-	in := *k.open
-	return &in
-}
-
-// leads says whether the root is ahead of the next candidate by margin.
-func leads(v *Verdict, margin float64) bool {
-	return len(v.Ranked) < 2 || v.Ranked[0].Score-v.Ranked[1].Score >= margin
-}
-
-// news says whether a later verdict on the same root tells more than the earlier one.
-func news(old, v *Verdict) bool {
-	const scoreStep = 0.1
-	return v.Reason != old.Reason || v.Instance != old.Instance || v.Version != old.Version ||
-		!slices.Equal(v.Impacted, old.Impacted) || math.Abs(v.Score-old.Score) >= scoreStep
-}
-
-func unknown(v Verdict) Verdict {
-	v.Root, v.Kind, v.Instance, v.Version, v.Path = Unknown, Unknown, "", "", nil
-	v.Summary = "Requests are hurt, and no component explains it well enough."
-	if len(v.Ranked) > 0 {
-		var suspects []string
-		for _, r := range v.Ranked {
-			suspects = append(suspects, fmt.Sprintf("%s (score %.2f)", r.Node, r.Score))
+		for _, m := range v.Moves {
+			if m.Node == v.Root { // some of its calls are slow all the time: those are not its onset
+				v.Onset = m.At
+			}
 		}
-		v.Summary += " Suspects: " + strings.Join(suspects, ", ") + "."
-	}
-	return v
-}
-
-func score(ranked []Ranked, root string) float64 {
-	for _, r := range ranked {
-		if r.Node == root {
-			return r.Score
+		if !k.dealtWith(v) {
+			changed = append(changed, k.begin(o, *v))
 		}
 	}
-	return 0
+	return changed
 }
 
-// id is short, and the same on every replica that finds the same root within the same minute.
-func id(v Verdict, onset int64) string {
-	const minute = 60e9
-	short := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
+// dealtWith says that the verdict is about what a past incident was about.
+func (k *Keeper) dealtWith(v *Verdict) bool {
+	return slices.ContainsFunc(k.past, func(l *Incident) bool { return l.Verdict.Root == v.Root && v.Onset <= l.LastBad })
+}
+
+// roots returns those of the open incidents but one.
+func (k *Keeper) roots(but *Incident) (out []string) {
+	for _, in := range k.open {
+		if in != but {
+			out = append(out, in.Verdict.Root)
 		}
-		return '-'
-	}, v.Root)
-	sum := xxhash.Sum64String(fmt.Sprintf("%s|%s|%d", v.Root, v.Kind, onset/minute))
-	return fmt.Sprintf("%s-%04x", strings.Trim(short[:min(len(short), 40)], "-"), sum&0xffff)
+	}
+	return out
+}
+
+func (k *Keeper) resolve(in *Incident, o *Observation) Incident {
+	for _, v := range o.Verdicts(in.Onset, k.roots(in)) {
+		if v.Root == in.Verdict.Root {
+			in.Verdict = v // the last word on it
+		}
+	}
+	in.State, in.Seen, in.Changed, in.Resolved = Resolved, o.Head, o.Now, o.Now
+	k.retire(in)
+	return *in
+}
+
+// retire remembers a resolved incident.
+func (k *Keeper) retire(in *Incident) {
+	k.alarm, k.streaks = 0, nil
+	if k.past = append(k.past, in); len(k.past) > maxPast {
+		k.past = slices.Delete(k.past, 0, 1)
+	}
 }

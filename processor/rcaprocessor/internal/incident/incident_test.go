@@ -73,10 +73,26 @@ func (l *life) resolves(silent bool) (n int) {
 }
 
 func (l *life) step(alarm, silent bool, v Verdict) *Incident {
-	return l.keeper.Step(Observation{
-		Now: l.now, Head: l.now + 3*second, Alarm: alarm, Onset: day + 5*second, LastBad: l.lastBad, Silent: silent,
-		Verdict: func() Verdict { l.asked++; return v },
-	})
+	return one(l.t, l.keeper.Step(Observation{
+		Now: l.now, Head: l.now + 3*second, Alarm: alarm, Onset: day + 5*second,
+		Health: func(*Incident) (int64, bool) { return l.lastBad, silent },
+		Verdicts: func(_ int64, open []string) []Verdict {
+			if len(open) > 0 { // beside those of the open incidents there is no cause
+				return nil
+			}
+			l.asked++
+			return []Verdict{v}
+		},
+	}))
+}
+
+// one returns the only incident that changed, nil when none did.
+func one(t require.TestingT, changed []Incident) *Incident {
+	if len(changed) == 0 {
+		return nil
+	}
+	require.Len(t, changed, 1)
+	return &changed[0]
 }
 
 func TestOpensWhenTwoSecondsAgree(t *testing.T) {
@@ -91,7 +107,8 @@ func TestOpensWhenTwoSecondsAgree(t *testing.T) {
 		ID: in.ID, State: Opened, Delay: l.now + 3*second - (day + 5*second), Onset: day + 5*second, Detected: l.now,
 		Seen: l.now + 3*second, Changed: l.now, Verdict: v,
 	}, in)
-	assert.Equal(t, in.ID, l.keeper.Open().ID)
+	require.Len(t, l.keeper.Open(), 1)
+	assert.Equal(t, in.ID, l.keeper.Open()[0].ID)
 }
 
 func TestOpensLater(t *testing.T) {
@@ -177,17 +194,17 @@ func TestUpdates(t *testing.T) {
 				require.Nil(t, l.bad(tt.v), "not before its time")
 			}
 			assert.Equal(t, asked, l.asked, "no work for nothing")
-			got := l.bad(tt.v)
+			got := l.badFor(5, tt.v) // it is looked at every five seconds
 			if !tt.want {
 				require.Nil(t, got)
-				assert.Equal(t, opened, l.keeper.Open().Verdict)
+				assert.Equal(t, opened, l.keeper.Open()[0].Verdict)
 				return
 			}
 			require.NotNil(t, got)
 			assert.Equal(t, Updated, got.State)
 			assert.Equal(t, tt.v, got.Verdict)
-			assert.Equal(t, [4]any{in.ID, in.Onset, in.Detected, l.now}, [4]any{got.ID, got.Onset, got.Detected, got.Changed})
-			for range 19 {
+			assert.Equal(t, [4]any{in.ID, in.Onset, in.Detected, got.Seen - 3*second}, [4]any{got.ID, got.Onset, got.Detected, got.Changed})
+			for l.now+second < got.Changed+20*second {
 				require.Nil(t, l.bad(news), "at most one in so long")
 			}
 		})
@@ -195,7 +212,7 @@ func TestUpdates(t *testing.T) {
 	t.Run("what was unknown is found out", func(t *testing.T) {
 		l := newLife(t)
 		in := l.badFor(11, verdictOf("orders", .3))
-		got := l.badFor(20, opened)
+		got := l.badFor(25, opened)
 		require.NotNil(t, got)
 		assert.Equal(t, [2]string{in.ID, "orders"}, [2]string{got.ID, got.Verdict.Root})
 	})
@@ -220,7 +237,7 @@ func TestResolves(t *testing.T) {
 		}
 		l.bad(v)
 		require.Equal(t, 30, l.resolves(false), "a relapse starts anew")
-		assert.Nil(t, l.keeper.Open())
+		assert.Empty(t, l.keeper.Open())
 	})
 	t.Run("an alarm that falls slowly does not keep it open", func(t *testing.T) {
 		l := newLife(t)
@@ -271,12 +288,13 @@ func TestReopens(t *testing.T) {
 				require.Nil(t, l.well(false))
 			}
 			l.now += second
-			observe := Observation{Now: l.now, Head: l.now, Alarm: true, Onset: l.now - second, LastBad: l.now,
-				Verdict: func() Verdict { return verdictOf(tt.root, .6) }}
+			observe := Observation{Now: l.now, Head: l.now, Alarm: true, Onset: l.now - second,
+				Health:   func(*Incident) (int64, bool) { return l.now, false },
+				Verdicts: func(int64, []string) []Verdict { return []Verdict{verdictOf(tt.root, .6)} }}
 			require.Nil(t, l.keeper.Step(observe))
 			l.now += second
 			observe.Now = l.now
-			again := l.keeper.Step(observe)
+			again := one(t, l.keeper.Step(observe))
 			require.NotNil(t, again)
 			assert.Equal(t, Opened, again.State)
 			assert.Zero(t, again.Resolved)
@@ -309,9 +327,9 @@ func TestRewind(t *testing.T) {
 	l.now -= 1000 * second
 	l.keeper.Rewind(l.now)
 	l.lastBad = 0
-	in := l.keeper.Open()
-	require.NotNil(t, in)
-	assert.LessOrEqual(t, max(in.Onset, in.Detected, in.Changed), l.now)
+	require.Len(t, l.keeper.Open(), 1)
+	in := l.keeper.Open()[0]
+	assert.LessOrEqual(t, max(in.Onset, in.Detected, in.Changed, in.LastBad), l.now)
 	assert.Equal(t, 30, l.resolves(false), "it ends in the time that is true now")
 	require.Nil(t, l.bad(verdictOf("orders", .6)))
 	l.keeper.Rewind(l.now)
@@ -320,53 +338,67 @@ func TestRewind(t *testing.T) {
 
 func TestJSONFormIsStable(t *testing.T) {
 	v := verdictOf("orders", .6)
-	v.Instance, v.Evidence = "orders-1", []string{"a"}
-	got, err := json.Marshal(Incident{ID: "x", State: Updated, Delay: 1, Onset: 2, Detected: 3, Seen: 4, Changed: 5, Verdict: v})
+	v.Instance, v.Cause, v.Evidence, v.Entries = "orders-1", "code_slow", []string{"a"}, []string{"gateway /order"}
+	got, err := json.Marshal(Incident{ID: "x", State: Updated, Delay: 1, Onset: 2, Detected: 3, Seen: 4, Changed: 5, LastBad: 6, Verdict: v})
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"id":"x","delay":1,"onset":2,"detected":3,"seen":4,"changed":5,"verdict":{"root":"orders","kind":"service",
-		"reason":"errors","instance":"orders-1","score":0.6,"path":["gateway","orders"],"candidates":[{"node":"orders","score":0.6}],
-		"impacted":["gateway"],"evidence":["a"],"summary":"orders did it"}}`, string(got))
+	assert.JSONEq(t, `{"id":"x","delay":1,"onset":2,"detected":3,"seen":4,"changed":5,"last_bad":6,"verdict":{"root":"orders","kind":"service",
+		"reason":"errors","cause":"code_slow","instance":"orders-1","score":0.6,"path":["gateway","orders"],"candidates":[{"node":"orders","score":0.6}],
+		"impacted":["gateway"],"entries":["gateway /order"],"propagation":null,"moves":null,"hurt":0,"evidence":["a"],"summary":"orders did it"}}`, string(got))
 }
 
-// Whatever comes: opened, updated any number of times, resolved, in this order; ids and onsets hold.
+// Whatever comes: opened, updated any number of times, resolved, in this order; ids and onsets hold, and no two open
+// incidents have one root.
 func TestLifeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		k := Keeper{Policy: policy}
-		var open *Incident
-		now, lastBad, changed := day, int64(0), int64(0)
-		roots := rapid.SampledFrom([]string{"orders", "db", Unknown})
-		for range rapid.IntRange(1, 300).Draw(t, "seconds") {
+		k.Policy.ReopenWithin = 0 // and onsets a minute apart: every incident has an id of its own
+		open := map[string]Incident{}
+		now, lastBad := day, int64(0)
+		roots := []string{"orders", "db", "mail", Unknown}
+		for i := range int64(rapid.IntRange(1, 300).Draw(t, "seconds")) {
 			now += second
-			o := Observation{Now: now, Head: now, Alarm: rapid.Bool().Draw(t, "alarm"), Onset: now - second,
-				Silent: rapid.Bool().Draw(t, "silent"), Verdict: func() Verdict {
-					return verdictOf(roots.Draw(t, "root"), rapid.Float64Range(0, 1).Draw(t, "score"))
-				}}
+			silent := rapid.Bool().Draw(t, "silent")
+			o := Observation{
+				Now: now, Head: now, Alarm: rapid.Bool().Draw(t, "alarm"), Onset: day + 60*(i-300)*second,
+				Health: func(*Incident) (int64, bool) { return lastBad, silent },
+				Verdicts: func(_ int64, open []string) (vs []Verdict) {
+					for _, root := range rapid.Permutation(roots).Draw(t, "roots")[:rapid.IntRange(1, 3).Draw(t, "causes")] {
+						vs = append(vs, verdictOf(root, rapid.Float64Range(0, 1).Draw(t, "score")))
+					}
+					return vs
+				},
+			}
 			if o.Alarm && rapid.Bool().Draw(t, "bad") {
 				lastBad = now
 			}
-			o.LastBad = lastBad
-			in := k.Step(o)
-			if in == nil {
-				continue
+			for _, in := range k.Step(o) {
+				before, was := open[in.ID]
+				switch in.State {
+				case Opened:
+					require.False(t, was)
+					require.Zero(t, in.Resolved)
+					require.NotEmpty(t, in.ID)
+				case Updated:
+					require.True(t, was)
+					require.GreaterOrEqual(t, now-before.Changed, policy.UpdateEvery)
+				case Resolved:
+					require.True(t, was)
+					require.GreaterOrEqual(t, now-lastBad, policy.ResolveAfter)
+				}
+				require.LessOrEqual(t, in.Onset, in.Changed)
+				require.Equal(t, now, in.Changed)
+				if open[in.ID] = in; in.State == Resolved {
+					delete(open, in.ID)
+				}
 			}
-			switch in.State {
-			case Opened:
-				require.Nil(t, open)
-				require.Zero(t, in.Resolved)
-				require.NotEmpty(t, in.ID)
-			case Updated:
-				require.Equal(t, open.ID, in.ID)
-				require.GreaterOrEqual(t, now-changed, policy.UpdateEvery)
-			case Resolved:
-				require.Equal(t, open.ID, in.ID)
-				require.GreaterOrEqual(t, now-lastBad, policy.ResolveAfter)
+			require.LessOrEqual(t, len(k.past), maxPast)
+			held := map[string]bool{}
+			for _, in := range k.Open() {
+				require.Contains(t, open, in.ID)
+				require.False(t, held[in.Verdict.Root], "two incidents of %s", in.Verdict.Root)
+				held[in.Verdict.Root] = true
 			}
-			require.LessOrEqual(t, in.Onset, in.Changed)
-			changed, open = now, in
-			if in.State == Resolved {
-				open = nil
-			}
-			require.Equal(t, open == nil, k.Open() == nil)
+			require.Len(t, k.Open(), len(open))
 		}
 	})
 }

@@ -20,40 +20,67 @@ type saved struct {
 
 // Snapshot writes the life of incidents to c, or reads it into k. The policy is left alone.
 func (k *Keeper) Snapshot(c *snapshot.Codec) {
-	k.open = snapshotOf(c, k.open)
-	k.last = snapshotOf(c, k.last)
+	k.open = snapshotAll(c, k.open, maxOpen)
+	k.past = snapshotAll(c, k.past, maxPast)
 	c.Int(&k.alarm)
 	c.Int(&k.looked)
-	c.String(&k.leading)
-}
-
-// Lapse ends an open incident that nobody has watched for long, as of when it was last seen, and returns it; nil when
-// there is none. The same trouble is another incident then.
-func (k *Keeper) Lapse(seen int64) *Incident {
-	if k.alarm, k.looked, k.leading = 0, 0, ""; k.open == nil {
-		return nil
-	}
-	k.open.State, k.open.Changed, k.open.Resolved = Resolved, seen, seen
-	k.last, k.open = k.open, nil
-	in := *k.last
-	return &in
-}
-
-func snapshotOf(c *snapshot.Codec, in *Incident) *Incident {
-	var text string
-	if in != nil {
-		v := &in.Verdict
-		b, err := json.Marshal(saved{*in, in.State, v.Onset, v.TraceID, v.SpanID})
-		if err != nil {
-			c.Fail("an incident cannot be written: " + err.Error())
+	n := c.Count(len(k.streaks), maxStreaks, "causes")
+	for i := 0; i < n && c.Err() == nil; i++ {
+		if c.Reading() {
+			k.streaks = append(k.streaks, streak{})
 		}
-		text = string(b)
+		s := &k.streaks[i]
+		c.String(&s.Root)
+		c.Time(&s.Since)
 	}
-	c.String(&text)
+}
+
+// maxStreaks is more causes than a ranking gives.
+const maxStreaks = 64
+
+// Lapse ends the open incidents, which nobody has watched for long, as of when they were last seen, and returns
+// them. The same trouble is another incident then.
+func (k *Keeper) Lapse(seen int64) (ended []Incident) {
+	k.alarm, k.looked, k.streaks = 0, 0, nil
+	for _, in := range k.open {
+		in.State, in.Changed, in.Resolved = Resolved, seen, seen
+		k.retire(in)
+		ended = append(ended, *in)
+	}
+	k.open = nil
+	return ended
+}
+
+func snapshotAll(c *snapshot.Codec, all []*Incident, limit int) []*Incident {
+	n := c.Count(len(all), limit, "incidents")
 	if !c.Reading() {
-		return in
+		for _, in := range all {
+			write(c, in)
+		}
+		return all
 	}
-	if text == "" {
+	for range n {
+		if in := read(c); in != nil {
+			all = append(all, in)
+		}
+	}
+	return all
+}
+
+func write(c *snapshot.Codec, in *Incident) {
+	v := &in.Verdict
+	b, err := json.Marshal(saved{*in, in.State, v.Onset, v.TraceID, v.SpanID})
+	if err != nil {
+		c.Fail("an incident cannot be written: " + err.Error())
+	}
+	text := string(b)
+	c.String(&text)
+}
+
+// read returns nil when there is no incident to be read.
+func read(c *snapshot.Codec) *Incident {
+	var text string
+	if c.String(&text); c.Err() != nil {
 		return nil
 	}
 	var s saved
@@ -61,7 +88,7 @@ func snapshotOf(c *snapshot.Codec, in *Incident) *Incident {
 		c.Fail("an incident cannot be read")
 		return nil
 	}
-	for _, at := range []int64{s.Onset, s.Incident.Onset, s.Incident.Detected, s.Incident.Seen, s.Incident.Changed, s.Incident.Resolved} {
+	for _, at := range []int64{s.Onset, s.Incident.Onset, s.Incident.Detected, s.Incident.Seen, s.Incident.Changed, s.Incident.Resolved, s.Incident.LastBad} {
 		if at < 0 || at > snapshot.MaxTime {
 			c.Fail("an incident lies beyond all times")
 			return nil

@@ -5,6 +5,7 @@ package incident
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,11 +52,14 @@ func fill(v reflect.Value, n *int) {
 
 // Every field of an incident outlives a restart, those that its JSON form leaves out too.
 func TestSnapshotIsWhole(t *testing.T) {
-	k := Keeper{open: new(Incident), last: new(Incident), alarm: 4, looked: 5, leading: "orders"}
+	k := Keeper{alarm: 4, looked: 5}
 	n := 0
-	fill(reflect.ValueOf(k.open).Elem(), &n)
-	fill(reflect.ValueOf(k.last).Elem(), &n)
-	k.last.State = Resolved
+	fill(reflect.ValueOf(&k.open).Elem(), &n)
+	fill(reflect.ValueOf(&k.past).Elem(), &n)
+	fill(reflect.ValueOf(&k.streaks).Elem(), &n)
+	for f := range reflect.TypeFor[Keeper]().Fields() {
+		require.Contains(t, []string{"Policy", "open", "past", "alarm", "looked", "streaks"}, f.Name, "fill it, and write it in snapshot.go")
+	}
 	w := snapshot.NewWriter(0)
 	k.Snapshot(w)
 	require.NoError(t, w.Err())
@@ -67,23 +71,69 @@ func TestSnapshotIsWhole(t *testing.T) {
 }
 
 func TestSnapshotRefuses(t *testing.T) {
-	for _, text := range []string{"{", `{"state":3}`, `{"incident":{"onset":"x"}}`, `{"incident":{"onset":-1}}`} {
-		w := snapshot.NewWriter(0)
-		w.String(&text)
-		r := snapshot.NewReader(w.Bytes())
-		new(Keeper).Snapshot(r)
-		require.ErrorIs(t, r.Err(), snapshot.ErrCorrupt, text)
+	for _, tt := range []struct {
+		name  string
+		write func(w *snapshot.Codec)
+		want  error
+	}{
+		{"no JSON", func(w *snapshot.Codec) { incidents(w, "{") }, snapshot.ErrCorrupt},
+		{"an impossible state", func(w *snapshot.Codec) { incidents(w, `{"state":3}`) }, snapshot.ErrCorrupt},
+		{"a time that is none", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":"x"}}`) }, snapshot.ErrCorrupt},
+		{"a time before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":-1}}`) }, snapshot.ErrCorrupt},
+		{"health before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"last_bad":-1}}`) }, snapshot.ErrCorrupt},
+		{"the second of two", func(w *snapshot.Codec) { incidents(w, `{}`, "{") }, snapshot.ErrCorrupt},
+		{"it ends early", func(w *snapshot.Codec) { w.Count(1, 1, ""); incidents(w) }, snapshot.ErrCorrupt},
+		{"more than can be open", func(w *snapshot.Codec) { incidents(w, slices.Repeat([]string{`{}`}, maxOpen+1)...) }, snapshot.ErrSettings},
+		{"more than are remembered", func(w *snapshot.Codec) {
+			incidents(w)
+			incidents(w, slices.Repeat([]string{`{}`}, maxPast+1)...)
+		}, snapshot.ErrSettings},
+		{"more causes than there are", func(w *snapshot.Codec) {
+			k := Keeper{streaks: make([]streak, maxStreaks+1)}
+			k.Snapshot(w)
+		}, snapshot.ErrSettings},
+		{"a streak since before all", func(w *snapshot.Codec) {
+			incidents(w)
+			incidents(w)
+			for _, n := range []int64{0, 0} { // alarm, looked
+				w.Int(&n)
+			}
+			w.Count(1, maxStreaks, "causes")
+			root, since := "a", int64(-1)
+			w.String(&root)
+			w.Int(&since)
+		}, snapshot.ErrCorrupt},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := snapshot.NewWriter(0)
+			tt.write(w)
+			r := snapshot.NewReader(w.Bytes())
+			new(Keeper).Snapshot(r)
+			require.ErrorIs(t, r.Err(), tt.want)
+		})
 	}
 }
 
-// An incident that nobody watched ends when it was last seen; the same trouble later is another one.
+// incidents writes a list of them, each in any form.
+func incidents(w *snapshot.Codec, all ...string) {
+	w.Count(len(all), len(all), "incidents")
+	for i := range all {
+		w.String(&all[i])
+	}
+}
+
+// Incidents that nobody watched end when they were last seen; the same trouble later is another one.
 func TestLapse(t *testing.T) {
-	k := Keeper{alarm: 3, leading: "x"}
-	assert.Nil(t, k.Lapse(100))
-	k.open = &Incident{ID: "a", State: Updated, Onset: 50}
-	in := k.Lapse(100)
-	require.NotNil(t, in)
-	assert.Equal(t, Incident{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100}, *in)
-	assert.Nil(t, k.Open())
-	assert.Equal(t, *in, *k.last)
+	k := Keeper{alarm: 3, looked: 4, streaks: []streak{{"x", 1}}}
+	assert.Empty(t, k.Lapse(100))
+	k.open = []*Incident{{ID: "a", State: Updated, Onset: 50}, {ID: "b", Onset: 60}}
+	assert.Equal(t, []Incident{
+		{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100},
+		{ID: "b", State: Resolved, Onset: 60, Changed: 100, Resolved: 100},
+	}, k.Lapse(100))
+	assert.Empty(t, k.Open())
+	assert.Zero(t, k.alarm+k.looked)
+	assert.Empty(t, k.streaks)
+	require.Len(t, k.past, 2)
+	assert.Equal(t, "b", k.past[1].ID, "the latest last")
 }

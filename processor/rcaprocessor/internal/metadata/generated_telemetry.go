@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	ProcessorRcaIncidentsOpened metric.Int64Counter
 	ProcessorRcaLateSpans       metric.Int64ObservableCounter
 	ProcessorRcaLimitHits       metric.Int64ObservableCounter
+	ProcessorRcaLogsUnjoined    metric.Int64ObservableCounter
 	ProcessorRcaPanics          metric.Int64Counter
 	ProcessorRcaReady           metric.Int64ObservableGauge
 	ProcessorRcaSpansPaired     metric.Int64ObservableCounter
@@ -141,6 +142,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaLimitHitsCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLimitHits, obs: o})
 		return nil
 	}, builder.ProcessorRcaLimitHits)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaLogsUnjoinedCallback sets callback for observable ProcessorRcaLogsUnjoined metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLogsUnjoinedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLogsUnjoined, obs: o})
+		return nil
+	}, builder.ProcessorRcaLogsUnjoined)
 	if err != nil {
 		return err
 	}
@@ -326,8 +342,14 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorRcaLimitHits, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_rca_limit_hits",
-		metric.WithDescription("What fell beyond a limit of the configuration and was not analysed, by limit. [Alpha]"),
+		metric.WithDescription("What fell beyond a limit, most of them of the configuration, and was not analysed, by limit. [Alpha]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLogsUnjoined, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_logs_unjoined",
+		metric.WithDescription("Log records that name a span and could not be used as evidence, because its trace did not come, or was analysed before them. [Alpha]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorRcaPanics, err = builder.meter.Int64Counter(

@@ -175,7 +175,7 @@ func AssertEqualProcessorRcaLateSpans(t *testing.T, tt *componenttest.Telemetry,
 func AssertEqualProcessorRcaLimitHits(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_rca_limit_hits",
-		Description: "What fell beyond a limit of the configuration and was not analysed, by limit. [Alpha]",
+		Description: "What fell beyond a limit, most of them of the configuration, and was not analysed, by limit. [Alpha]",
 		Unit:        "{event}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -184,6 +184,22 @@ func AssertEqualProcessorRcaLimitHits(t *testing.T, tt *componenttest.Telemetry,
 		},
 	}
 	got, err := tt.GetMetric("otelcol_processor_rca_limit_hits")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualProcessorRcaLogsUnjoined(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_processor_rca_logs_unjoined",
+		Description: "Log records that name a span and could not be used as evidence, because its trace did not come, or was analysed before them. [Alpha]",
+		Unit:        "{record}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_processor_rca_logs_unjoined")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -30,7 +30,7 @@ const (
 )
 
 // studied is what a Study learned of eight healthy minutes and one with a fault. bare takes the kinds off all spans.
-func studied(seed uint64, fault func(*order), bare bool) *Study {
+func studied(seed uint64, fault func(*order), bare bool) *Engine {
 	s := newShop(seed)
 	s.run(dawn, studyFault, 5)
 	s.alter = fault
@@ -38,10 +38,10 @@ func studied(seed uint64, fault func(*order), bare bool) *Study {
 	return learned(s.sorted(), 512, bare)
 }
 
-func learned(spans []span, n int, bare bool) *Study {
+func learned(spans []span, n int, bare bool) *Engine {
 	set := testSettings()
 	set.Lateness = minute
-	x := NewStudy(set, func(incident.Incident) {})
+	x := New(set, func(incident.Incident) {})
 	for chunk := range slices.Chunk(spans, n) {
 		b := batchOf(chunk)
 		for i := range b.Calls {
@@ -51,9 +51,9 @@ func learned(spans []span, n int, bare bool) *Study {
 			}
 			// Each server span of orders writes a line when it begins and one when it is done.
 			if c.Role == call.RoleServer && b.Resources[c.Resource].Service == "orders" {
-				x.LearnLog(trace.ID(c.TraceID), c.SpanID, fmt.Sprintf("placing order %d", c.SpanID), false)
+				x.LearnLog(trace.ID(c.TraceID), c.SpanID, contrast.TemplateOf(fmt.Sprintf("placing order %d", c.SpanID)), false)
 				if c.Outcome != call.Fail {
-					x.LearnLog(trace.ID(c.TraceID), c.SpanID, fmt.Sprintf("order %d is placed", c.SpanID), false)
+					x.LearnLog(trace.ID(c.TraceID), c.SpanID, contrast.TemplateOf(fmt.Sprintf("order %d is placed", c.SpanID)), false)
 				}
 			}
 		}
@@ -123,13 +123,13 @@ func TestExplainMissesALogLine(t *testing.T) {
 	s := newShop(6)
 	s.run(dawn, studyEnd, 5)
 	spans := s.sorted()
-	x := NewStudy(testSettings(), func(incident.Incident) {})
+	x := New(testSettings(), func(incident.Incident) {})
 	for chunk := range slices.Chunk(spans, 64) {
 		for _, sp := range chunk {
 			if sp.Role == call.RoleServer && sp.from.Service == "orders" {
-				x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, "placing", false)
+				x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, contrast.TemplateOf("placing"), false)
 				if sp.End < studyFault {
-					x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, "placed", false)
+					x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, contrast.TemplateOf("placed"), false)
 				}
 			}
 		}
@@ -163,7 +163,7 @@ func TestExplainDoesNotDependOnArrival(t *testing.T) {
 	assert.Equal(t, want, text(shuffled(spans, second, 1), 512))
 }
 
-func wordsOf(x *Study, found []Suspect) string {
+func wordsOf(x *Engine, found []Suspect) string {
 	var b strings.Builder
 	for i := range found {
 		fmt.Fprintf(&b, "%d. %s %.3f\n", i+1, found[i].Name, found[i].Score)
@@ -271,14 +271,30 @@ func TestStudyOwners(t *testing.T) {
 }
 
 func TestLogJoinerIsBounded(t *testing.T) {
-	j := newLogJoiner(10)
+	j := newLogJoiner(10, minute)
 	id := func(i int) (id trace.ID) { binary.BigEndian.PutUint64(id[:], uint64(i+1)); return id }
 	for i := range 100 {
-		j.add(id(i), logLine{span: uint64(i)})
+		j.add(id(i), logLine{span: uint64(i)}, dawn)
 	}
-	assert.LessOrEqual(t, len(j.young)+len(j.old), 10)
-	assert.NotZero(t, j.dropped)
-	assert.Equal(t, []logLine{{span: 99}}, j.take(id(99)))
-	assert.Empty(t, j.take(id(99)), "a line counts once")
-	assert.Empty(t, j.take(id(0)))
+	assert.LessOrEqual(t, len(j.young.lines)+len(j.old.lines), 10)
+	assert.EqualValues(t, 90, j.dropped)
+	assert.Equal(t, []logLine{{span: 99}}, j.take(id(99), nil))
+	assert.Empty(t, j.take(id(99), nil), "a line counts once")
+	assert.Empty(t, j.take(id(0), nil))
+	j.add(id(7), logLine{span: 1}, dawn)
+	j.add(id(7), logLine{span: 2}, dawn)
+	assert.Len(t, j.take(id(7), nil), 2)
+}
+
+// A line whose trace does not come waits for as long as it may, and is counted.
+func TestLogJoinerForgets(t *testing.T) {
+	j := newLogJoiner(1000, minute)
+	j.add(trace.ID{1}, logLine{span: 1}, dawn)
+	j.add(trace.ID{2}, logLine{span: 2}, dawn+minute)
+	assert.Len(t, j.take(trace.ID{1}, nil), 1)
+	j.add(trace.ID{3}, logLine{span: 3}, dawn+2*minute)
+	assert.Zero(t, j.dropped, "what was taken is not lost")
+	j.add(trace.ID{4}, logLine{span: 4}, dawn+3*minute)
+	assert.EqualValues(t, 1, j.dropped)
+	assert.Empty(t, j.take(trace.ID{2}, nil))
 }

@@ -14,31 +14,31 @@ import (
 const mostWords = 5
 
 // Words puts the evidence against a suspect into sentences, the strongest first.
-func (s *Study) Words(c *Suspect) (out []string) {
+func (e *Engine) Words(c *Suspect) (out []string) {
 	for i := range c.Evidence[:min(len(c.Evidence), mostWords)] {
-		e := &c.Evidence[i]
+		ev := &c.Evidence[i]
 		var what string
-		switch e.Family {
+		switch ev.Family {
 		case contrast.OwnTime:
-			what = fmt.Sprintf("own time of %s%s: %s -> %s", s.OpName(graph.OpID(e.Op)), s.on(e.Instance), millis(e.Normal), millis(e.Now))
+			what = fmt.Sprintf("own time of %s%s: %s -> %s", e.OpName(graph.OpID(ev.Op)), e.on(ev.Instance), millis(ev.Normal), millis(ev.Now))
 		case contrast.Gap:
 			what = fmt.Sprintf("calls from %s to %s beyond their answers: %s -> %s",
-				s.NodeName(graph.NodeID(e.Edge.From)), s.NodeName(graph.NodeID(e.Edge.To)), millis(e.Normal), millis(e.Now))
+				e.NodeName(graph.NodeID(ev.Edge.From)), e.NodeName(graph.NodeID(ev.Edge.To)), millis(ev.Normal), millis(ev.Now))
 		case contrast.Structure:
-			what = fmt.Sprintf("%s with %s: %s -> %s", s.OpName(graph.OpID(e.Op)), s.featureName(e.Feature), percent(e.Normal), percent(e.Now))
+			what = fmt.Sprintf("%s with %s: %s -> %s", e.OpName(graph.OpID(ev.Op)), e.featureName(ev.Feature), percent(ev.Normal), percent(ev.Now))
 		case contrast.Errors:
-			what = fmt.Sprintf("units of work whose failure began here: %s -> %s", percent(e.Normal), percent(e.Now))
+			what = fmt.Sprintf("units of work whose failure began here: %s -> %s", percent(ev.Normal), percent(ev.Now))
 		}
-		out = append(out, fmt.Sprintf("%s (z %.1f over %d, %s of the whole)", what, e.Z, e.Calls, percent(e.Share)))
+		out = append(out, fmt.Sprintf("%s (z %.1f over %d, %s of the whole)", what, ev.Z, ev.Calls, percent(ev.Share)))
 	}
 	return out
 }
 
-func (s *Study) featureName(f contrast.Feature) string {
+func (e *Engine) featureName(f contrast.Feature) string {
 	switch {
 	case f.Kind == contrast.Child:
 		op := graph.OpID(f.Key)
-		return fmt.Sprintf("a child %s of %s", s.OpName(op), s.NodeName(s.graph.OpAt(op).Node))
+		return fmt.Sprintf("a child %s of %s", e.OpName(op), e.NodeName(e.graph.OpAt(op).Node))
 	case f.Grave:
 		return fmt.Sprintf("an error line of template %x", f.Key)
 	}
@@ -46,8 +46,8 @@ func (s *Study) featureName(f contrast.Feature) string {
 }
 
 // on names a replica, where replicas have names.
-func (s *Study) on(i contrast.Instance) string {
-	if in := s.graph.InstanceAt(graph.InstanceID(i)); in.Name != "" {
+func (e *Engine) on(i contrast.Instance) string {
+	if in := e.graph.InstanceAt(graph.InstanceID(i)); in.Name != "" {
 		return " on " + in.Name
 	}
 	return ""
