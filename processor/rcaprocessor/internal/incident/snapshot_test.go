@@ -6,6 +6,7 @@ package incident
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -81,6 +82,11 @@ func TestSnapshotRefuses(t *testing.T) {
 		{"a time that is none", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":"x"}}`) }, snapshot.ErrCorrupt},
 		{"a time before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":-1}}`) }, snapshot.ErrCorrupt},
 		{"health before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"last_bad":-1}}`) }, snapshot.ErrCorrupt},
+		{"a change before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"history":[{"at":-1}]}}`) }, snapshot.ErrCorrupt},
+		{"a change to an impossible state", func(w *snapshot.Codec) { incidents(w, `{"incident":{"history":[{"state":3}]}}`) }, snapshot.ErrCorrupt},
+		{"more changes than are remembered", func(w *snapshot.Codec) {
+			incidents(w, `{"incident":{"history":[{}`+strings.Repeat(",{}", maxHistory)+`]}}`)
+		}, snapshot.ErrCorrupt},
 		{"the second of two", func(w *snapshot.Codec) { incidents(w, `{}`, "{") }, snapshot.ErrCorrupt},
 		{"it ends early", func(w *snapshot.Codec) { w.Count(1, 1, ""); incidents(w) }, snapshot.ErrCorrupt},
 		{"more than can be open", func(w *snapshot.Codec) { incidents(w, slices.Repeat([]string{`{}`}, maxOpen+1)...) }, snapshot.ErrSettings},
