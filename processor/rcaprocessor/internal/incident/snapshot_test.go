@@ -133,9 +133,10 @@ func TestLapse(t *testing.T) {
 	k := Keeper{alarm: 3, looked: 4, streaks: []streak{{"x", 1}}}
 	assert.Empty(t, k.Lapse(100))
 	k.open = []*Incident{{ID: "a", State: Updated, Onset: 50}, {ID: "b", Onset: 60}}
+	over := []Change{{At: 100, State: Resolved}}
 	assert.Equal(t, []Incident{
-		{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100},
-		{ID: "b", State: Resolved, Onset: 60, Changed: 100, Resolved: 100},
+		{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100, History: over},
+		{ID: "b", State: Resolved, Onset: 60, Changed: 100, Resolved: 100, History: over},
 	}, k.Lapse(100))
 	assert.Empty(t, k.Open())
 	assert.Zero(t, k.alarm+k.looked)
