@@ -46,7 +46,7 @@ func timelineOf(in *incident.Incident, seen *breakers) []string {
 	}
 	all = append(all, historyOf(in)...)
 	if !in.Stale && in.LastBad >= in.Onset && in.LastBad < in.Resolved {
-		all = append(all, entry{in.LastBad, "The last trouble was seen; from here on all was well."})
+		all = append(all, entry{in.LastBad, "It was felt for the last time."})
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.at, b.at) })
 	if n := len(all); n > maxTimeline { // the end is told whatever was between
@@ -100,7 +100,7 @@ func historyOf(in *incident.Incident) (out []entry) {
 		out = append(out, entry{c.At, changeOf(old, c, in)})
 		old = c
 	}
-	if in.Untold > 0 {
+	if in.Untold > 0 && old != nil {
 		out = append(out, entry{old.At, fmt.Sprintf("Later changes of the verdict are not listed, %d of them.", in.Untold)})
 		if old.State != incident.Resolved {
 			out = append(out, entry{in.Resolved, overOf(in.Stale, in.Resolved-in.Onset)})

@@ -91,7 +91,7 @@ func TestTimeline(t *testing.T) {
 			in.Stale, in.Resolved = true, in.Onset+86_400*second
 			in.History[1].At, in.History[1].Stale = in.Resolved, true
 		}, []string{"2023-11-15 12:00:00Z Given up as stale, 24h0m0s after the onset: what it is about is taken for normal."}, []string{
-			"12:00:30Z The last trouble was seen; from here on all was well.", "12:01:00Z Resolved, 1m0s after the onset: all had been well for a while.",
+			"12:00:30Z It was felt for the last time.", "12:01:00Z Resolved, 1m0s after the onset: all had been well for a while.",
 		}},
 		{"more than is remembered", func(in *incident.Incident, _ *breakers) {
 			in.History, in.Untold = in.History[:1], 7
@@ -105,7 +105,7 @@ func TestTimeline(t *testing.T) {
 				"12:00:00Z db was hurt for the first time.",
 				"12:00:03Z orders was hurt for the first time, 2.5s after the onset.",
 				"12:00:08Z Detected, 7.5s after the onset: root cause db (latency, db_slow, score 0.80).",
-				"12:00:30Z The last trouble was seen; from here on all was well.",
+				"12:00:30Z It was felt for the last time.",
 				"12:01:00Z Resolved, 1m0s after the onset: all had been well for a while.",
 			}
 			want = slices.DeleteFunc(append(want, tt.want...), func(s string) bool { return slices.Contains(tt.gone, s) })

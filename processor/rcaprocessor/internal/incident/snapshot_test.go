@@ -6,7 +6,6 @@ package incident
 import (
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -82,11 +81,9 @@ func TestSnapshotRefuses(t *testing.T) {
 		{"a time that is none", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":"x"}}`) }, snapshot.ErrCorrupt},
 		{"a time before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":-1}}`) }, snapshot.ErrCorrupt},
 		{"health before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"last_bad":-1}}`) }, snapshot.ErrCorrupt},
-		{"a change before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"history":[{"at":-1}]}}`) }, snapshot.ErrCorrupt},
-		{"a change to an impossible state", func(w *snapshot.Codec) { incidents(w, `{"incident":{"history":[{"state":3}]}}`) }, snapshot.ErrCorrupt},
-		{"more changes than are remembered", func(w *snapshot.Codec) {
-			incidents(w, `{"incident":{"history":[{}`+strings.Repeat(",{}", maxHistory)+`]}}`)
-		}, snapshot.ErrCorrupt},
+		{"a change before all", func(w *snapshot.Codec) { withHistory(w, Change{At: -1}) }, snapshot.ErrCorrupt},
+		{"a change to an impossible state", func(w *snapshot.Codec) { withHistory(w, Change{State: 3}) }, snapshot.ErrCorrupt},
+		{"more changes than are remembered", func(w *snapshot.Codec) { withHistory(w, make([]Change, maxHistory+1)...) }, snapshot.ErrCorrupt},
 		{"the second of two", func(w *snapshot.Codec) { incidents(w, `{}`, "{") }, snapshot.ErrCorrupt},
 		{"it ends early", func(w *snapshot.Codec) { w.Count(1, 1, ""); incidents(w) }, snapshot.ErrCorrupt},
 		{"more than can be open", func(w *snapshot.Codec) { incidents(w, slices.Repeat([]string{`{}`}, maxOpen+1)...) }, snapshot.ErrSettings},
@@ -118,6 +115,12 @@ func TestSnapshotRefuses(t *testing.T) {
 			require.ErrorIs(t, r.Err(), tt.want)
 		})
 	}
+}
+
+// withHistory writes a whole Keeper, with one incident.
+func withHistory(w *snapshot.Codec, all ...Change) {
+	k := Keeper{open: []*Incident{{History: all}}}
+	k.Snapshot(w)
 }
 
 // incidents writes a list of them, each in any form.
