@@ -38,6 +38,7 @@ type rcaEngine struct {
 	mu      sync.Mutex
 	core    *engine.Engine
 	pending []incident.Incident
+	seen    breakers
 	heard   time.Time // when data came last
 	ready   bool      // it was said that enough was seen
 
@@ -151,6 +152,7 @@ func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.T
 		e.guarded(func() {
 			e.heard = time.Now()
 			b.marks = e.core.Learn(&b.calls, b.marks)
+			e.seen.note(td, b, e.core.Head())
 			e.deliver()
 		})
 		e.annotateSpans(td, b)
@@ -248,7 +250,7 @@ func (e *rcaEngine) deliver() {
 		e.logger.Info("Incident "+in.State.String(), zap.String("id", in.ID), zap.String("root_cause", in.Verdict.Root),
 			zap.String("summary", in.Verdict.Summary))
 		e.telemetry.changed(in)
-		if !e.emitter.Emit(eventOf(in)) {
+		if !e.emitter.Emit(eventOf(in, &e.seen)) {
 			e.lose()
 		}
 	}
