@@ -22,6 +22,7 @@ type plan struct {
 	shapes      []shape
 	origins     []failure
 	contained   []failure
+	voices      []voice
 	unitsBefore int64
 	features    int // of all shapes
 
@@ -92,12 +93,13 @@ func (s *Store) prepare(from int64, first uint32, facts Facts, reuse bool) *plan
 	}
 	*p = plan{
 		store: s, before: before, not: not, layout: s.layout, own: p.own[:0], gaps: p.gaps[:0], shapes: p.shapes[:0],
-		origins: p.origins[:0], contained: p.contained[:0], minutes: p.minutes, tallied: p.tallied, values: p.values,
+		origins: p.origins[:0], contained: p.contained[:0], voices: p.voices[:0], minutes: p.minutes, tallied: p.tallied, values: p.values,
 	}
 	p.unitsBefore = s.unitsIn(before, not)
 	p.operations(facts)
 	p.edges(facts)
 	p.failures(facts)
+	p.listen(facts)
 	return p
 }
 
