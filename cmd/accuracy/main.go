@@ -51,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&o.sample, "sample", 1, "keep one in so many traces")
 	f.BoolVar(&o.explain, "explain", false, "print the evidence against the first three, and against the right one")
 	f.BoolVar(&o.ablate, "ablation", false, "print how often the right service is first without each family of evidence")
-	f.StringVar(&without, "without", "", "families of evidence to leave out, with commas: own_time,gap,structure,errors")
+	f.StringVar(&without, "without", "", "families of evidence to leave out, with commas: own_time,gap,structure,errors,logs")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
