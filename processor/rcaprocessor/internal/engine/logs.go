@@ -119,7 +119,7 @@ func (e *Engine) LearnLog(l *LogLine) {
 	if at == 0 {
 		at = head
 	}
-	misplaced := at > head+e.set.Lateness || at < head-e.study.logs.hold
+	misplaced := at > head+e.study.logs.hold || at < head-e.study.logs.hold
 	if n != 0 && !misplaced {
 		in := e.graph.LookupInstance(n, l.Replica)
 		e.study.store.Line(at, contrast.Node(n), contrast.Instance(in), l.Template, l.Grave)
