@@ -153,7 +153,7 @@ func (r *ranking) lapse(s *spoken, change float64) Evidence {
 		return Evidence{}
 	}
 	rates := r.rates(s)
-	if low := quantile(rates, lowTail); low == 0 || k1/r.units >= low {
+	if k1/r.units >= quantile(rates, lowTail) { // it came at times only
 		return Evidence{}
 	}
 	return r.lines(s, k0, k1, change, rates)

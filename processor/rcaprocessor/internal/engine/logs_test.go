@@ -158,6 +158,29 @@ func TestJoinedLinesAreNotCountedTwice(t *testing.T) {
 	assert.Zero(t, found[0].Family[contrast.Logs])
 }
 
+// Who complains of each call that failed is hurt, and not to blame.
+func TestComplaintsAreExplained(t *testing.T) {
+	s := newShop(9)
+	s.run(dawn, studyFault, 5)
+	s.alter = func(o *order) { o.ordersOutcome = call.Fail }
+	s.run(studyFault, studyEnd, 5)
+	p := newProbe(testSettings())
+	lined(p, s.sorted(), 0, func(sp *span) []LogLine {
+		switch {
+		case sp.Role == call.RoleServer && sp.from.Service == "gateway":
+			return []LogLine{written(&sp.from, sp.End, seen, false)}
+		case sp.Role == call.RoleClient && sp.from.Service == "gateway" && sp.Outcome.Bad():
+			return []LogLine{written(&sp.from, sp.End, cried, true)}
+		}
+		return nil
+	})
+	found := p.Explain(studyFault, studyEnd, contrast.Options{})
+	require.NotEmpty(t, found)
+	for _, s := range found {
+		assert.Zero(t, s.Family[contrast.Logs], s.Name)
+	}
+}
+
 func TestLinesWithoutAPlace(t *testing.T) {
 	s := newShop(2)
 	s.run(dawn, dawn+5*second, 5)
