@@ -47,6 +47,7 @@ func (p *plan) listen(facts Facts) {
 				rows = rows[n:]
 			}
 		}
+		p.templates += cap(v.templates)
 		p.voices = append(p.voices, v)
 	}
 	names := nodeNames{facts: facts}

@@ -110,7 +110,7 @@ const (
 	opBytes     = int64(unsafe.Sizeof(opRow{}))
 	seriesBytes = int64(unsafe.Sizeof(feature{})) // the largest of those that have a series
 	nodeBytes   = int64(unsafe.Sizeof(nodeRow{}))
-	lineBytes   = int64(unsafe.Sizeof(lineRow{}))
+	lineBytes   = int64(unsafe.Sizeof(lineRow{})) * 4 / 3                      // with the room that append leaves
 	edgeBytes   = int64(unsafe.Sizeof(Edge{})+unsafe.Sizeof(int32(0))) * 3 / 2 // of byEdge, with the room that a map leaves
 )
 
