@@ -25,10 +25,7 @@ func readLines(ld plog.Logs, lines []engine.LogLine) []engine.LogLine {
 		source, replica := resource.Key(), engine.ReplicaKey(&resource)
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, lr := range sl.LogRecords().All() {
-				text, event, exception := message(lr.Body()), lr.EventName(), ""
-				if v, ok := lr.Attributes().Get("exception.type"); ok {
-					exception = v.Str()
-				}
+				text, event, exception := message(lr.Body()), lr.EventName(), call.ExceptionType(lr.Attributes())
 				if text == "" && event == "" && exception == "" {
 					continue
 				}
