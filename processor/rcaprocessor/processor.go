@@ -32,7 +32,7 @@ type rcaEngine struct {
 	telemetry *telemetry
 	emitter   *emit.Emitter
 	batches   sync.Pool    // *batch
-	lines     sync.Pool    // *[]line
+	lines     sync.Pool    // *[]engine.LogLine
 	sources   atomic.Int32 // traces pipelines that run
 
 	mu      sync.Mutex
@@ -60,7 +60,7 @@ type batch struct {
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
-	e.lines.New = func() any { return new([]line) }
+	e.lines.New = func() any { return new([]engine.LogLine) }
 	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
@@ -183,11 +183,11 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 	e.telemetry.annotatedSpans(&annotated)
 }
 
-// processLogs learns from records that name their span, and annotates those of hurt traces, and grave ones of nodes
+// processLogs learns from records, and annotates those of hurt traces, and grave ones of nodes
 // that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		lines := e.lines.Get().(*[]line)
+		lines := e.lines.Get().(*[]engine.LogLine)
 		*lines = readLines(ld, (*lines)[:0])
 		var marks []logMark
 		e.guarded(func() {

@@ -180,6 +180,7 @@ func (t *telemetry) register() error {
 			o.Observe(s.lag, t.with("", ""))
 			return nil
 		}),
+		b.RegisterProcessorRcaLogsSkippedCallback(t.observeLogsSkipped),
 		b.RegisterProcessorRcaSpansSkippedCallback(t.observeSkipped),
 		b.RegisterProcessorRcaSpansUnpairedCallback(t.observeUnpaired),
 		b.RegisterProcessorRcaLimitHitsCallback(t.observeLimits),
@@ -195,6 +196,13 @@ func (t *telemetry) observeSkipped(_ context.Context, o metric.Int64Observer) er
 	t.each(o, keyReasonMetric, "clock_rebased", s.counts.Rebased)
 	t.each(o, keyReasonMetric, "duplicate", s.counts.Duplicates)
 	t.each(o, keyReasonMetric, "parent_cycle", s.counts.Cycles)
+	return nil
+}
+
+func (t *telemetry) observeLogsSkipped(_ context.Context, o metric.Int64Observer) error {
+	s, _ := t.read()
+	t.each(o, keyReasonMetric, "time", s.counts.LogsMisplaced)
+	t.each(o, keyReasonMetric, "service", s.counts.LogsUnplaced)
 	return nil
 }
 
@@ -218,6 +226,7 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "messages", s.counts.MessagesLost)
 	t.each(o, keyLimit, "partitions", s.counts.Lanes)
 	t.each(o, keyLimit, "evidence", s.counts.EvidenceFull)
+	t.each(o, keyLimit, "log_templates", s.counts.LogTemplates)
 	t.mu.Lock()
 	cut := t.cut
 	t.mu.Unlock()

@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	ProcessorRcaIncidentsOpened metric.Int64Counter
 	ProcessorRcaLateSpans       metric.Int64ObservableCounter
 	ProcessorRcaLimitHits       metric.Int64ObservableCounter
+	ProcessorRcaLogsSkipped     metric.Int64ObservableCounter
 	ProcessorRcaLogsUnjoined    metric.Int64ObservableCounter
 	ProcessorRcaPanics          metric.Int64Counter
 	ProcessorRcaReady           metric.Int64ObservableGauge
@@ -142,6 +143,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaLimitHitsCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLimitHits, obs: o})
 		return nil
 	}, builder.ProcessorRcaLimitHits)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaLogsSkippedCallback sets callback for observable ProcessorRcaLogsSkipped metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLogsSkippedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLogsSkipped, obs: o})
+		return nil
+	}, builder.ProcessorRcaLogsSkipped)
 	if err != nil {
 		return err
 	}
@@ -346,9 +362,15 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLogsSkipped, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_logs_skipped",
+		metric.WithDescription("Log records that name no span and were not evidence of their service either, by reason. service, it emits no spans; time, it is too far from that of the spans. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaLogsUnjoined, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_rca_logs_unjoined",
-		metric.WithDescription("Log records that name a span and could not be used as evidence, because its trace did not come, or was analysed before them. [Alpha]"),
+		metric.WithDescription("Log records that name a span and are no evidence of its operation, because its trace did not come, or was analysed before them. They count for their service. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
