@@ -22,7 +22,12 @@ const (
 	keyReason     = "rca.root_cause.reason"
 	keyScore      = "rca.root_cause.score"
 	keyPath       = "rca.path"
+	// keyWarnings is what Jaeger's UI shows as warnings, written on request.
+	keyWarnings = "@jaeger@warnings"
 )
+
+// maxAttributes is the most that is written on one item.
+const maxAttributes = 8
 
 // Attributes of event records only.
 const (
@@ -126,7 +131,7 @@ func annotationOf(in *incident.Incident) *annotation {
 
 // write puts the annotation on an item. What the user has set stays.
 func (a *annotation) write(m pcommon.Map, role engine.Role) {
-	m.EnsureCapacity(m.Len() + 7)
+	m.EnsureCapacity(m.Len() + maxAttributes)
 	put(m, keyIncidentID, a.id)
 	put(m, keyRole, role.String())
 	put(m, keyNode, a.node)
@@ -136,6 +141,23 @@ func (a *annotation) write(m pcommon.Map, role engine.Role) {
 		m.PutDouble(keyScore, a.score)
 	}
 	put(m, keyPath, a.path)
+}
+
+// warn puts a sentence on a span where Jaeger shows it. What is there stays.
+func (a *annotation) warn(m pcommon.Map, role engine.Role) {
+	if _, ok := m.Get(keyWarnings); !ok {
+		m.PutEmptySlice(keyWarnings).AppendEmpty().SetStr(a.sentence(role))
+	}
+}
+
+func (a *annotation) sentence(role engine.Role) string {
+	switch {
+	case a.node == incident.Unknown:
+		return "Hurt in incident " + a.id + ", whose root cause is not known."
+	case role == engine.RootCause:
+		return "Root cause of incident " + a.id + ": " + a.node + " (" + a.reason + ")."
+	}
+	return "Hurt in incident " + a.id + ", whose root cause is " + a.node + " (" + a.reason + ")."
 }
 
 func put(m pcommon.Map, key, value string) {
