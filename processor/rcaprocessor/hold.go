@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -39,6 +40,7 @@ const (
 type hold[T any] struct {
 	engine *rcaEngine
 	signal string
+	held   *atomic.Int64 // bytes, of all pipelines of the signal
 	wait   time.Duration
 	kind   telemetryKind[T]
 
@@ -72,8 +74,8 @@ type held[T any] struct {
 	annotated bool
 }
 
-func newHold[T any](e *rcaEngine, signal string, wait time.Duration, kind telemetryKind[T]) *hold[T] {
-	return &hold[T]{engine: e, signal: signal, wait: wait, kind: kind, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newHold[T any](e *rcaEngine, signal string, bytes *atomic.Int64, wait time.Duration, kind telemetryKind[T]) *hold[T] {
+	return &hold[T]{engine: e, signal: signal, held: bytes, wait: wait, kind: kind, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
 // Start begins to release what has waited.
@@ -99,15 +101,15 @@ func (h *hold[T]) run() {
 
 // reserve makes room for so many bytes, by releasing what is there. It returns false when there is none.
 func (h *hold[T]) reserve(bytes int64) bool {
-	limit := int64(h.engine.cfg.Limits.HeldBytes)
+	limit := h.engine.cfg.heldBytes()
 	if bytes > limit {
 		return false
 	}
 	for {
-		if h.engine.held.Add(bytes) <= limit {
+		if h.held.Add(bytes) <= limit {
 			return true
 		}
-		h.engine.held.Add(-bytes)
+		h.held.Add(-bytes)
 		if !h.release(releasedFull, false) {
 			return false
 		}
@@ -116,7 +118,7 @@ func (h *hold[T]) reserve(bytes int64) bool {
 
 // add holds data for which reserved bytes were reserved, of which it takes bytes.
 func (h *hold[T]) add(ctx context.Context, data T, reserved, bytes int64) {
-	h.engine.held.Add(bytes - reserved)
+	h.held.Add(bytes - reserved)
 	h.mu.Lock()
 	h.queue = append(h.queue, held[T]{ctx: context.WithoutCancel(ctx), data: data, bytes: bytes, due: time.Now().Add(h.wait)})
 	ended := h.ended
@@ -194,7 +196,7 @@ func (h *hold[T]) release(reason string, due bool) bool {
 
 // pop lets go of what has been held for longest. The lock must be held.
 func (h *hold[T]) pop() {
-	h.engine.held.Add(-h.queue[0].bytes)
+	h.held.Add(-h.queue[0].bytes)
 	h.queue[0] = held[T]{}
 	if h.queue = h.queue[1:]; len(h.queue) == 0 {
 		h.queue = nil

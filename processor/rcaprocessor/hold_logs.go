@@ -22,7 +22,7 @@ type heldLogs struct {
 
 func newHeldLogs(e *rcaEngine, next consumer.Logs) *heldLogs {
 	h := &heldLogs{next: next}
-	h.hold = newHold(e, "logs", e.cfg.LogWait, telemetryKind[plog.Logs]{
+	h.hold = newHold(e, "logs", &e.heldLogs, e.cfg.LogWait, telemetryKind[plog.Logs]{
 		annotate: func(ld plog.Logs) {
 			e.contain(func() {
 				var marks []logMark
@@ -70,7 +70,7 @@ func (h *heldLogs) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	bytes := inMemory(h.sizer.LogsSize(waits))
 	if ld.ResourceLogs().Len() > 0 {
 		if err := h.next.ConsumeLogs(ctx, ld); err != nil {
-			h.engine.held.Add(-reserved)
+			h.held.Add(-reserved)
 			if rest, ok := h.kind.rest(err); ok { // its sender may send that only
 				all := h.kind.clone(rest)
 				waits.ResourceLogs().MoveAndAppendTo(all.ResourceLogs())

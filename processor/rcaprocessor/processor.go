@@ -46,7 +46,8 @@ type rcaEngine struct {
 	// Of what is held back; traces is nil where nothing ever is.
 	traces     *engine.Watch // guarded by mu
 	suspecting atomic.Bool   // an incident is suspected or open
-	held       atomic.Int64  // bytes
+	heldSpans  atomic.Int64  // bytes
+	heldLogs   atomic.Int64  // bytes
 
 	state *stateStore // nil when nothing is kept over a restart
 
@@ -72,7 +73,7 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 		return nil, err
 	}
 	if cfg.holds() {
-		if err := t.watchHeld(e.held.Load); err != nil {
+		if err := t.watchHeld(e.heldBytes); err != nil {
 			return nil, err
 		}
 	}
