@@ -29,9 +29,9 @@ const (
 )
 
 const (
-	// retryAfter is when held items that were refused are offered again.
-	retryAfter = time.Second
-	// patience is how long a Shutdown goes on offering, where its context has no earlier end.
+	// retryAfter is when held items that were refused are offered again, retryAtEnd when the pipeline ends.
+	retryAfter, retryAtEnd = time.Second, 100 * time.Millisecond
+	// patience is how long a Shutdown goes on offering while nothing is taken, where its context has no earlier end.
 	patience = 5 * time.Second
 )
 
@@ -213,12 +213,11 @@ func (h *hold[T]) Shutdown(ctx context.Context) error {
 	return h.drain(ctx)
 }
 
-// drain releases all that is held, as far as the next component takes it in time.
+// drain releases all that is held, as far as the next component takes it.
 func (h *hold[T]) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
+	for taken := time.Now(); ; {
 		for h.release(releasedShutdown, false) {
+			taken = time.Now()
 		}
 		h.mu.Lock()
 		empty := len(h.queue) == 0
@@ -226,8 +225,11 @@ func (h *hold[T]) drain(ctx context.Context) error {
 		if empty {
 			return nil
 		}
+		if time.Since(taken) >= patience {
+			return h.giveUp()
+		}
 		select {
-		case <-time.After(retryAfter):
+		case <-time.After(retryAtEnd):
 		case <-ctx.Done():
 			return h.giveUp()
 		}
