@@ -272,7 +272,7 @@ func TestAtMostEightAttributes(t *testing.T) {
 	id := r.request(td, dawn+now*second, true)
 	r.request(td, dawn+now*second, true)
 	for i := range 3 {
-		td.ResourceSpans().At(3 + i).ScopeSpans().At(0).Spans().At(0).Attributes().PutStr(keyWarnings, "mine")
+		td.ResourceSpans().At(3+i).ScopeSpans().At(0).Spans().At(0).Attributes().PutStr(keyWarnings, "mine")
 	}
 	require.NoError(t, r.traces.ConsumeTraces(t.Context(), td))
 	require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), logOf("orders", id, plog.SeverityNumberInfo)))

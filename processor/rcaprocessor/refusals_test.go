@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pipeline"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -132,6 +133,11 @@ func (p *bumpy) close() {
 	if _, err := p.rig.telemetry.GetMetric("otelcol_processor_rca_panics"); err == nil {
 		p.panics++
 	}
+	if m, err := p.rig.telemetry.GetMetric("otelcol_processor_rca_events_lost"); err == nil {
+		for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
+			p.untold += int(point.Value)
+		}
+	}
 }
 
 // send offers a batch until it is taken, or refused for good.
@@ -206,7 +212,8 @@ func (p *bumpy) check() {
 		told = append(told, strings.TrimPrefix(e.name, "rca.incident.")+" "+e.attr[keyIncidentID].(string))
 	}
 	p.t.Logf("incident: %v, told: %v", steps, told)
-	assert.NotEmpty(p.t, told)
+	assert.NotEmpty(p.t, steps)
+	assert.Len(p.t, steps, len(told)+p.untold, "those that were not delivered are counted")
 	rest := steps
 	for _, s := range told {
 		i := slices.Index(rest, s)
