@@ -87,10 +87,10 @@ type bumpy struct {
 	steps     *observer.ObservedLogs
 	rig       *rig
 
-	serial       int64
-	taken        map[string]map[int64]bool // by signal
-	lost, waited map[string]int64          // by signal: of what was held
-	panics       int
+	serial         int64
+	taken          map[string]map[int64]bool // by signal
+	lost, waited   map[string]int64          // by signal: of what was held
+	panics, untold int
 }
 
 func (p *bumpy) open() {
