@@ -10,12 +10,12 @@ import (
 
 // Peek appends what the table holds of a trace, in (Start, ID) order, and keeps it.
 func (t *Table) Peek(id ID, out []Span) []Span {
-	i, ok := t.index[id]
-	if !ok {
+	i := t.traces.find(&id)
+	if i == none {
 		return out
 	}
 	from := len(out)
-	for k := t.entries[i].first; k != none; k = t.at(k).next {
+	for k := t.traces.entries[i].first; k != none; k = t.at(k).next {
 		out = append(out, *t.at(k))
 	}
 	slices.SortFunc(out[from:], func(a, b Span) int {
