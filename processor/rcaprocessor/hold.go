@@ -72,6 +72,7 @@ type held[T any] struct {
 	bytes     int64
 	due       time.Time
 	annotated bool
+	refused   bool // that was logged
 }
 
 func newHold[T any](e *rcaEngine, signal string, bytes *atomic.Int64, wait time.Duration, kind telemetryKind[T]) *hold[T] {
@@ -181,10 +182,12 @@ func (h *hold[T]) release(reason string, due bool) bool {
 			c.data, n = rest, h.kind.count(rest)
 		}
 		h.engine.telemetry.refused(h.signal, refusedRetryable, n)
-		h.engine.logger.Warn("Held telemetry was refused by the next component; it is offered again",
-			zap.String("signal", h.signal), zap.Int("items", n), zap.Error(err))
+		if !c.refused {
+			h.engine.logger.Warn("Held telemetry was refused by the next component; it is offered again each second",
+				zap.String("signal", h.signal), zap.Int("items", n), zap.Error(err))
+		}
 		h.mu.Lock()
-		h.queue[0].data, h.queue[0].due = c.data, time.Now().Add(retryAfter)
+		h.queue[0].data, h.queue[0].refused, h.queue[0].due = c.data, true, time.Now().Add(retryAfter)
 		h.mu.Unlock()
 		return false
 	}
@@ -251,5 +254,7 @@ func (h *hold[T]) giveUp() error {
 		return nil
 	}
 	h.engine.telemetry.refused(h.signal, refusedShutdown, n)
-	return fmt.Errorf("%d held items (%s) are lost: the next component did not take them before the pipeline ended", n, h.signal)
+	err := fmt.Errorf("%d held items (%s) are lost: the next component did not take them before the pipeline ended", n, h.signal)
+	h.engine.logger.Error("Held telemetry was not taken", zap.Error(err))
+	return err
 }

@@ -271,6 +271,28 @@ func TestWhatLooksBadWaitsForTheVerdict(t *testing.T) {
 	})
 }
 
+// Records alone wait for the verdict, too: those of a trace that was hurt before the incident opened have it.
+func TestOnlyLogsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &end{}
+		r := holding(t, to, func(c *Config) { c.TraceWait = 0 }).start()
+		start := time.Now()
+		r.live(0, 120, false)
+		r.live(120, 140, true)
+		r.stop()
+		require.NotEmpty(t, to.events)
+		early := 0
+		for _, a := range to.logs {
+			sent := a.at.Sub(start) - 10*time.Second // of those that waited
+			if _, ok := a.attr[keyIncidentID]; ok && time.Unix(0, dawn).Add(sent).Before(to.events[0].observed) {
+				early++
+			}
+		}
+		assert.Positive(t, early)
+		assert.Zero(t, r.items("held_released", "traces", "waited"))
+	})
+}
+
 // inverse undoes what rig.request makes of its serial number.
 var inverse = func() uint64 {
 	x := uint64(0x9e3779b97f4a7c15) // Newton's iteration modulo 1<<64

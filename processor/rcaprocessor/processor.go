@@ -312,7 +312,7 @@ func (e *rcaEngine) guarded(f func()) {
 		e.telemetry.retire()
 		e.reset()
 	}
-	e.telemetry.observe(e.core)
+	e.telemetry.observe(e.core, e.traces)
 	e.suspecting.Store(e.traces.Of(e.core) && e.traces.Suspecting())
 	e.mayBeDue()
 }

@@ -76,10 +76,12 @@ func (t *telemetry) with(key, value string) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(t.id, attribute.String(key, value)))
 }
 
-// observe notes the state of the engine at hand.
-func (t *telemetry) observe(e *engine.Engine) {
+// observe notes the state of the engine at hand, and of its watch where it has one.
+func (t *telemetry) observe(e *engine.Engine, w *engine.Watch) {
 	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: len(e.Open()), lag: seconds(e.Lag())}
 	s.size, s.beyond = e.Size()
+	s.size.Bytes += w.Bytes()
+	s.counts.HurtForgotten += w.Dropped()
 	t.mu.Lock()
 	t.now = s
 	t.mu.Unlock()

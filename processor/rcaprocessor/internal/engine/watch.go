@@ -5,6 +5,7 @@ package engine
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
@@ -21,6 +22,7 @@ type Watch struct {
 	engine     *Engine
 	young, old map[trace.ID]*watched // two generations, so that the older half is forgotten at once
 	limit      int                   // traces of a generation
+	dropped    int64
 	walker     trace.Walker
 	spans      []trace.Span
 }
@@ -54,6 +56,23 @@ func NewWatch(e *Engine, limit int) *Watch {
 
 // Of says whether it is the Watch of e.
 func (w *Watch) Of(e *Engine) bool { return w != nil && w.engine == e }
+
+// Bytes is about how much memory it takes.
+func (w *Watch) Bytes() int64 {
+	if w == nil {
+		return 0
+	}
+	const one, span = int64(unsafe.Sizeof(watched{})) + 48, int64(unsafe.Sizeof(trace.Span{})) // with their places in a map
+	return one*int64(len(w.young)+len(w.old)) + span*int64(cap(w.spans))
+}
+
+// Dropped is how many traces were forgotten for want of room.
+func (w *Watch) Dropped() int64 {
+	if w == nil {
+		return 0
+	}
+	return w.dropped
+}
 
 // Suspecting says that an incident is suspected or open.
 func (w *Watch) Suspecting() bool {
@@ -220,6 +239,7 @@ func (w *Watch) add(id trace.ID) *watched {
 	t := w.find(id)
 	if t == nil {
 		if len(w.young) >= w.limit {
+			w.dropped += int64(len(w.old))
 			w.old, w.young = w.young, w.old
 			clear(w.young)
 		}

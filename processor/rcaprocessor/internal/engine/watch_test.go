@@ -48,6 +48,8 @@ func TestWatchChangesNothing(t *testing.T) {
 	})
 	require.NotZero(t, asked)
 	require.NotEmpty(t, w.old)
+	assert.Positive(t, w.Dropped())
+	assert.Positive(t, w.Bytes())
 	plain := newProbe(testSettings())
 	plain.feed(100, faulty(3, 20, slowDatabase))
 	require.NotEmpty(t, plain.identities())
