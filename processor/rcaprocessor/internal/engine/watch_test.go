@@ -11,6 +11,7 @@ import (
 
 	"github.com/firebreak-otel/firebreak/internal/call"
 	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
 // watchedFault feeds an engine with a Watch second by second: a database that is slow for 30 s.
@@ -100,4 +101,37 @@ func TestWatchWithoutAnOrigin(t *testing.T) {
 	role, in := w.MarkLog(&call.Resource{Service: "nobody"}, trace.ID{}, 0, true)
 	assert.Zero(t, role)
 	assert.Nil(t, in)
+}
+
+// A trace in which something was hurt before it was known to be part of an incident is a hurt one from then on; one in
+// which only others were hurt is none.
+func TestWatchRemembersWhatWasHurt(t *testing.T) {
+	checked := false
+	watchedFault(t, 100, func(p *probe, w *Watch, _ int64, _ []span) {
+		if checked || len(p.published) == 0 {
+			return
+		}
+		checked = true
+		var part, other graph.OpID
+		for op := graph.OpID(1); int(op) < p.graph.NumOps(); op++ {
+			if p.part(op).role != 0 {
+				part = op
+			} else {
+				other = op
+			}
+		}
+		require.NotZero(t, part)
+		require.NotZero(t, other)
+		for id, op := range map[trace.ID]graph.OpID{{1}: part, {2}: other} {
+			w.add(id).ops[0] = op
+			role, in := w.MarkLog(&call.Resource{Service: "nobody"}, id, 0, false)
+			if op == part {
+				assert.Equal(t, Symptom, role)
+				assert.Equal(t, p.published[0], in)
+			} else {
+				assert.Zero(t, role)
+			}
+		}
+	})
+	assert.True(t, checked)
 }
