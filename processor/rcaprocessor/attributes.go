@@ -75,6 +75,8 @@ func Attributes() []keys.Key {
 			Meaning: "0 to 1: the share of the hurt requests that it explains, less where its own record does not stray"},
 		{Name: keyPath, In: all, Type: keys.String, Example: "shop/gateway > shop/orders > postgresql/shop",
 			Meaning: "the way from the entry to the root"},
+		{Name: keyWarnings, In: keys.Spans, Type: keys.Strings, Example: "Hurt in incident postgresql-shop-d547, whose root cause is postgresql/shop (latency).",
+			Meaning: "one sentence that Jaeger's UI shows as a warning; with `jaeger_warnings` only"},
 
 		{Name: keyCause, In: keys.Events, Type: keys.String, Example: "db_slow",
 			Meaning: "in what way it is guilty: `code_error`, `code_slow`, `cpu_throttle`, `pause`, `accept_queue`, `network`, `conn_pool`, `db_slow`, `ext_slow`, `unreachable`, `dns`, `tls`, `auth`, `throttled`, `consumer_slow`, `producer_flood`, `broker`, `poison`, `hot_partition`, `bad_version`, `bad_instance`, `bad_host`, `zone`, `behaviour_change`, `overload`, `metastable`, `drift_leak`, `client_rejected`, `unknown`"},
