@@ -56,7 +56,7 @@ func TestOperationsNamesWhatExists(t *testing.T) {
 		}
 		sources[name] += read(t, "internal", "call", "call.go")
 	}
-	sources["rca"] += read(t, "processor", "rcaprocessor", "storage.go")
+	sources["rca"] += read(t, "processor", "rcaprocessor", "storage.go") + read(t, "processor", "rcaprocessor", "hold.go")
 	sources["breaker"] += read(t, "processor", "breakerprocessor", "internal", "decision", "event.go")
 
 	named := regexp.MustCompile(`otelcol_processor_(rca|breaker)_[a-z_]+(\{([a-z]+)="([a-z_]+)"\})?`).FindAllStringSubmatch(page, -1)

@@ -22,7 +22,12 @@ const (
 	keyReason     = "rca.root_cause.reason"
 	keyScore      = "rca.root_cause.score"
 	keyPath       = "rca.path"
+	// keyWarnings is what Jaeger's UI shows as warnings, written on request.
+	keyWarnings = "@jaeger@warnings"
 )
+
+// maxAttributes is the most that is written on one item.
+const maxAttributes = 8
 
 // Attributes of event records only.
 const (
@@ -70,6 +75,8 @@ func Attributes() []keys.Key {
 			Meaning: "0 to 1: the share of the hurt requests that it explains, less where its own record does not stray"},
 		{Name: keyPath, In: all, Type: keys.String, Example: "shop/gateway > shop/orders > postgresql/shop",
 			Meaning: "the way from the entry to the root"},
+		{Name: keyWarnings, In: keys.Spans, Type: keys.Strings, Example: "Hurt in incident postgresql-shop-d547, whose root cause is postgresql/shop (latency).",
+			Meaning: "one sentence that Jaeger's UI shows as a warning; with `jaeger_warnings` only"},
 
 		{Name: keyCause, In: keys.Events, Type: keys.String, Example: "db_slow",
 			Meaning: "in what way it is guilty: `code_error`, `code_slow`, `cpu_throttle`, `pause`, `accept_queue`, `network`, `conn_pool`, `db_slow`, `ext_slow`, `unreachable`, `dns`, `tls`, `auth`, `throttled`, `consumer_slow`, `producer_flood`, `broker`, `poison`, `hot_partition`, `bad_version`, `bad_instance`, `bad_host`, `zone`, `behaviour_change`, `overload`, `metastable`, `drift_leak`, `client_rejected`, `unknown`"},
@@ -126,7 +133,7 @@ func annotationOf(in *incident.Incident) *annotation {
 
 // write puts the annotation on an item. What the user has set stays.
 func (a *annotation) write(m pcommon.Map, role engine.Role) {
-	m.EnsureCapacity(m.Len() + 7)
+	m.EnsureCapacity(m.Len() + maxAttributes)
 	put(m, keyIncidentID, a.id)
 	put(m, keyRole, role.String())
 	put(m, keyNode, a.node)
@@ -136,6 +143,23 @@ func (a *annotation) write(m pcommon.Map, role engine.Role) {
 		m.PutDouble(keyScore, a.score)
 	}
 	put(m, keyPath, a.path)
+}
+
+// warn puts a sentence on a span where Jaeger shows it. What is there stays.
+func (a *annotation) warn(m pcommon.Map, role engine.Role) {
+	if _, ok := m.Get(keyWarnings); !ok {
+		m.PutEmptySlice(keyWarnings).AppendEmpty().SetStr(a.sentence(role))
+	}
+}
+
+func (a *annotation) sentence(role engine.Role) string {
+	switch {
+	case a.node == incident.Unknown:
+		return "Hurt in incident " + a.id + ", whose root cause is not known."
+	case role == engine.RootCause:
+		return "Root cause of incident " + a.id + ": " + a.node + " (" + a.reason + ")."
+	}
+	return "Hurt in incident " + a.id + ", whose root cause is " + a.node + " (" + a.reason + ")."
 }
 
 func put(m pcommon.Map, key, value string) {

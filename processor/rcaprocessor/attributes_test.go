@@ -22,7 +22,7 @@ func TestEachKeyIsInTheTable(t *testing.T) {
 	b, err := os.ReadFile("attributes.go")
 	require.NoError(t, err)
 	var want, got []string
-	for _, m := range regexp.MustCompile(`= "(rca\.[a-z_.]+)"`).FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile(`= "((?:rca\.|@jaeger@)[a-z_.]+)"`).FindAllStringSubmatch(string(b), -1) {
 		want = append(want, m[1])
 	}
 	for _, k := range Attributes() {

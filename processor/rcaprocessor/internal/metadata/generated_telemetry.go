@@ -35,6 +35,9 @@ type TelemetryBuilder struct {
 	ProcessorRcaEventsLost      metric.Int64Counter
 	ProcessorRcaGraphEdges      metric.Int64ObservableGauge
 	ProcessorRcaGraphNodes      metric.Int64ObservableGauge
+	ProcessorRcaHeldBytes       metric.Int64ObservableGauge
+	ProcessorRcaHeldRefused     metric.Int64Counter
+	ProcessorRcaHeldReleased    metric.Int64Counter
 	ProcessorRcaIncidentsActive metric.Int64ObservableGauge
 	ProcessorRcaIncidentsOpened metric.Int64Counter
 	ProcessorRcaLateSpans       metric.Int64ObservableCounter
@@ -98,6 +101,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaGraphNodesCallback(cb metri
 		cb(ctx, &observerInt64{inst: builder.ProcessorRcaGraphNodes, obs: o})
 		return nil
 	}, builder.ProcessorRcaGraphNodes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaHeldBytesCallback sets callback for observable ProcessorRcaHeldBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaHeldBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaHeldBytes, obs: o})
+		return nil
+	}, builder.ProcessorRcaHeldBytes)
 	if err != nil {
 		return err
 	}
@@ -336,6 +354,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_rca_graph_nodes",
 		metric.WithDescription("Nodes held in the service graph. [Alpha]"),
 		metric.WithUnit("{node}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_held_bytes",
+		metric.WithDescription("About how much memory is taken by spans and log records that are held back for a verdict. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldRefused, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_held_refused",
+		metric.WithDescription("Held spans and log records that the next component refused, by reason. Those of permanent and shutdown are lost, those of retryable are offered again. [Alpha]"),
+		metric.WithUnit("{item}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldReleased, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_held_released",
+		metric.WithDescription("Held spans and log records that went on, by reason (waited, full, shutdown). [Alpha]"),
+		metric.WithUnit("{item}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorRcaIncidentsActive, err = builder.meter.Int64ObservableGauge(
