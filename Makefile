@@ -23,7 +23,7 @@ GO_FILES   = find . -name '*.go' -not -path './.*/*' -not -path './out/*'
 
 # What the generators write, and nothing else may differ after them.
 GENERATED := ':(glob)processor/**/generated_*.go' ':(glob)processor/*/documentation.md' \
-             ':(glob)processor/*/README.md' cmd/otelcol-custom
+             ':(glob)processor/*/README.md' cmd/otelcol-custom docs/attributes.md docs/incident-report.md
 
 INCIDENT ?= postgres-lock
 ENDPOINT ?= 127.0.0.1:4317
@@ -90,10 +90,11 @@ lint: $(TOOLS)/staticcheck ## gofmt, go vet and staticcheck in every module
 	@$(call each,$(WITH_CODE),$(TOOLS)/staticcheck ./...)
 
 .PHONY: generate
-generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write the generated code anew: mdatagen, and the collector by ocb
+generate: $(TOOLS)/mdatagen $(TOOLS)/builder ## Write what is generated anew: mdatagen, the collector by ocb, two pages of docs
 	@PATH="$(TOOLS):$$PATH" $(GO) generate ./...
 	@$(TOOLS)/builder --config builder-config.yaml --skip-compilation --skip-strict-versioning=false
 	@$(GOFMT) -s -w cmd/otelcol-custom
+	@$(GO) run ./cmd/docs
 
 .PHONY: bench
 bench: ## Cost per span, ours and our peers', and of a breaker's record path (OUT=file.json also writes the rows)

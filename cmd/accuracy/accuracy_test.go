@@ -156,7 +156,7 @@ func measure(t *testing.T, args ...string) (document, string) {
 
 func TestTinyDataset(t *testing.T) {
 	dir := dataset(t)
-	for _, args := range [][]string{nil, {"-logs=false"}, {"-kinds=false"}, {"-ablation", "-explain"}} {
+	for _, args := range [][]string{nil, {"-logs=false"}, {"-places=false", "-joined=false"}, {"-kinds=false"}, {"-ablation", "-explain"}} {
 		t.Run(fmt.Sprint(args), func(t *testing.T) {
 			d, text := measure(t, append([]string{"-dataset", dir}, args...)...)
 			require.Len(t, d.Sets, 1)
@@ -226,6 +226,24 @@ func TestSample(t *testing.T) {
 	assert.Equal(t, 2, td.SpanCount())
 	sample(td, 255)
 	assert.Equal(t, 1, td.SpanCount())
+}
+
+func TestStrip(t *testing.T) {
+	record := func() plog.LogRecord {
+		lr := plog.NewLogRecord()
+		lr.Body().SetStr("16:42:09.495 INFO  f.m.c.Basic$Inner#45 [query] order #7")
+		lr.SetTraceID(pcommon.TraceID{1})
+		lr.SetSpanID(pcommon.SpanID{2})
+		return lr
+	}
+	lr := record()
+	(&options{joined: true}).strip(lr)
+	assert.Equal(t, "16:42:09.495 INFO   [query] order #7", lr.Body().Str())
+	assert.False(t, lr.SpanID().IsEmpty())
+	lr = record()
+	(&options{places: true}).strip(lr)
+	assert.Equal(t, record().Body().Str(), lr.Body().Str())
+	assert.True(t, lr.SpanID().IsEmpty() && lr.TraceID().IsEmpty())
 }
 
 func TestScore(t *testing.T) {

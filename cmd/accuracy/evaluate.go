@@ -33,7 +33,7 @@ type scored struct {
 	score float64
 }
 
-var families = []string{"own_time", "gap", "structure", "errors"}
+var families = []string{"own_time", "gap", "structure", "errors", "logs"}
 
 func evaluate(set *labels, o options, stdout, stderr io.Writer) ([]result, error) {
 	baselines := map[*baseline]recording{}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"time"
 
@@ -53,13 +54,30 @@ func (l *labels) read(f files, o options) (recording, error) {
 		}
 		for _, ld := range all {
 			r := request{logs: ld, isLogs: true}
-			r.eachRecord(func(_ string, lr plog.LogRecord) { r.at = max(r.at, int64(lr.Timestamp())) })
+			r.eachRecord(func(_ string, lr plog.LogRecord) {
+				r.at = max(r.at, int64(lr.Timestamp()))
+				o.strip(lr)
+			})
 			rec = append(rec, r)
 		}
 	}
 	rec = slices.DeleteFunc(rec, func(r request) bool { return r.at == 0 }) // nothing in it
 	slices.SortStableFunc(rec, func(a, b request) int { return cmp.Compare(a.at, b.at) })
 	return rec, nil
+}
+
+// place is what says which statement of a class wrote a line.
+var place = regexp.MustCompile(`[\w.$]+#\d+`)
+
+// strip takes off a record what the options say.
+func (o *options) strip(lr plog.LogRecord) {
+	if !o.places {
+		lr.Body().SetStr(place.ReplaceAllLiteralString(lr.Body().AsString(), ""))
+	}
+	if !o.joined {
+		lr.SetTraceID(pcommon.NewTraceIDEmpty())
+		lr.SetSpanID(pcommon.NewSpanIDEmpty())
+	}
 }
 
 // sample leaves one in n traces, by their ids.

@@ -20,6 +20,8 @@ type options struct {
 	out     string
 	only    string
 	logs    bool
+	places  bool
+	joined  bool
 	kinds   bool
 	explain bool
 	ablate  bool
@@ -43,11 +45,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&o.out, "out", "", "file for the results as JSON")
 	f.StringVar(&o.only, "only", "", "only the cases whose id contains this")
 	f.BoolVar(&o.logs, "logs", true, "use log records")
+	f.BoolVar(&o.places, "places", true, "leave in log texts which statement wrote them (name.of.class#12); false strips it")
+	f.BoolVar(&o.joined, "joined", true, "leave trace and span ids in log records; false takes them off")
 	f.BoolVar(&o.kinds, "kinds", true, "trust span kinds; false takes them off every span")
 	f.IntVar(&o.sample, "sample", 1, "keep one in so many traces")
 	f.BoolVar(&o.explain, "explain", false, "print the evidence against the first three, and against the right one")
 	f.BoolVar(&o.ablate, "ablation", false, "print how often the right service is first without each family of evidence")
-	f.StringVar(&without, "without", "", "families of evidence to leave out, with commas: own_time,gap,structure,errors")
+	f.StringVar(&without, "without", "", "families of evidence to leave out, with commas: own_time,gap,structure,errors,logs")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

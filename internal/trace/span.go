@@ -73,7 +73,7 @@ func (s *Span) Duration() int64 {
 // Weight is the adjusted count in 1/16.
 func (s *Span) Weight() uint32 { return unpackWeight(s.weight) }
 
-// Role, Outcome, Reason, Detail and Attempt are those of the call.
+// Role is that of the call; so are Outcome, Reason, Detail and Attempt.
 func (s *Span) Role() call.Role       { return call.Role(s.meaning & 7) }
 func (s *Span) Outcome() call.Outcome { return call.Outcome(s.meaning >> 3 & 3) }
 func (s *Span) Reason() call.Reason   { return call.Reason(s.meaning >> 5 & 15) }

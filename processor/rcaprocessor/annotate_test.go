@@ -19,10 +19,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/engine"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/metadatatest"
 )
 
-var ours = []string{keyIncidentID, keyRole, keyNode, keyKind, keyReason, keyScore, keyPath}
+var ours = []string{keyIncidentID, keyRole, keyNode, keyKind, keyReason, keyScore, keyPath, keyWarnings}
 
 // strip takes our own keys away.
 func strip(m pcommon.Map) {
@@ -255,4 +257,43 @@ func TestAnnotations(t *testing.T) {
 	metadatatest.AssertEqualProcessorRcaAnnotatedLogs(t, r.telemetry,
 		[]metricdata.DataPoint[int64]{role("root_cause", 1), role("symptom", 2)}, metricdatatest.IgnoreTimestamp())
 	r.stop()
+}
+
+// With all that can be asked for, no span or record gets more than eight attributes; what Jaeger shows as a warning is a
+// sentence, on spans only, and none of the user's own goes.
+func TestAtMostEightAttributes(t *testing.T) {
+	r := newRig(t, 1)
+	r.engine.cfg.JaegerWarnings = true
+	r.start()
+	now := r.incident()
+	in := r.engine.core.Open()[0]
+	r.spans.Reset()
+	td := ptrace.NewTraces()
+	id := r.request(td, dawn+now*second, true)
+	r.request(td, dawn+now*second, true)
+	for i := range 3 {
+		td.ResourceSpans().At(3+i).ScopeSpans().At(0).Spans().At(0).Attributes().PutStr(keyWarnings, "mine")
+	}
+	require.NoError(t, r.traces.ConsumeTraces(t.Context(), td))
+	require.NoError(t, r.logs[0].ConsumeLogs(t.Context(), logOf("orders", id, plog.SeverityNumberInfo)))
+	hurt := "Hurt in incident " + in.ID + ", whose root cause is orders (errors)."
+	var got []any
+	for _, rs := range r.spans.AllTraces()[0].ResourceSpans().All() {
+		a := rs.ScopeSpans().At(0).Spans().At(0).Attributes()
+		a.Remove("peer.service")
+		assert.Equal(t, maxAttributes, a.Len(), "all there are: %v", a.AsRaw())
+		got = append(got, a.AsRaw()[keyWarnings])
+	}
+	assert.Equal(t, []any{
+		[]any{hurt}, []any{hurt}, []any{"Root cause of incident " + in.ID + ": orders (errors)."}, "mine", "mine", "mine",
+	}, got)
+	for _, ld := range r.records[0].AllLogs() {
+		if sl := ld.ResourceLogs().At(0).ScopeLogs().At(0); sl.Scope().Name() == "" {
+			a := sl.LogRecords().At(0).Attributes()
+			assert.Equal(t, maxAttributes-1, a.Len())
+			assert.NotContains(t, a.AsRaw(), keyWarnings)
+		}
+	}
+	r.stop()
+	assert.Equal(t, "Hurt in incident x, whose root cause is not known.", (&annotation{id: "x", node: incident.Unknown}).sentence(engine.Symptom))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 )
 
-// Config is the configuration of the rca processor. No setting holds telemetry back.
+// Config is the configuration of the rca processor. Telemetry is held back by TraceWait and LogWait only.
 type Config struct {
 	// AllowedLateness is the longest that the analysis waits for spans that arrive late. It waits less where
 	// the stream shows that less is enough.
@@ -32,6 +32,13 @@ type Config struct {
 	Limits LimitsConfig `mapstructure:"limits"`
 	// EventQueueSize is how many event records may wait for the logs pipeline.
 	EventQueueSize int `mapstructure:"event_queue_size"`
+	// JaegerWarnings also writes a sentence on annotated spans that Jaeger shows as a warning.
+	JaegerWarnings bool `mapstructure:"jaeger_warnings"`
+	// TraceWait is how long spans of traces that look bad are held back for the verdict while an incident is
+	// suspected or open. 0: not at all.
+	TraceWait time.Duration `mapstructure:"trace_wait"`
+	// LogWait is the same for log records that name a trace, or are of severity WARN or above.
+	LogWait time.Duration `mapstructure:"log_wait"`
 	// Storage is the ID of a storage extension that keeps what was learned over a restart. Without one every start is cold.
 	Storage *component.ID `mapstructure:"storage"`
 	// StorageInterval is how often the state is saved, in event time, besides at shutdown.
@@ -67,6 +74,7 @@ type LimitsConfig struct {
 	HurtTraces        int `mapstructure:"hurt_traces"`         // trace ids remembered during an incident
 	Messages          int `mapstructure:"messages"`            // messages published, and received, remembered; 40 bytes each
 	StateBytes        int `mapstructure:"state_bytes"`         // of the state in the storage extension
+	HeldBytes         int `mapstructure:"held_bytes"`          // spans and log records held back, in memory
 }
 
 func createDefaultConfig() component.Config {
@@ -97,6 +105,7 @@ func createDefaultConfig() component.Config {
 			HurtTraces:        65_536,
 			Messages:          65_536,
 			StateBytes:        32 << 20,
+			HeldBytes:         64 << 20,
 		},
 		EventQueueSize:  256,
 		StorageInterval: time.Minute,
@@ -107,6 +116,7 @@ func createDefaultConfig() component.Config {
 const (
 	maxLateness = 10 * time.Minute
 	maxQuiet    = time.Minute
+	maxWait     = 30 * time.Second // who sends to a Collector times out
 )
 
 // Validate refuses values that the engine cannot work with, with each key and the reason.
@@ -133,9 +143,20 @@ func (c *Config) Validate() error {
 		positive("limits::hurt_traces", c.Limits.HurtTraces),
 		positive("limits::messages", c.Limits.Messages),
 		atLeast("limits::state_bytes", c.Limits.StateBytes, minStateBytes),
+		atLeast("limits::held_bytes", c.Limits.HeldBytes, c.leastHeld()),
 		positive("event_queue_size", c.EventQueueSize),
+		between("trace_wait", c.TraceWait, 0, maxWait),
+		between("log_wait", c.LogWait, 0, maxWait),
 		between("storage_interval", c.StorageInterval, 10*time.Second, 24*time.Hour),
 	)
+}
+
+// leastHeld is the least of limits::held_bytes: 0 where nothing is held.
+func (c *Config) leastHeld() int {
+	if c.TraceWait == 0 && c.LogWait == 0 {
+		return 0
+	}
+	return 1
 }
 
 func between(key string, d, least, most time.Duration) error {

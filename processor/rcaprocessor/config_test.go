@@ -38,9 +38,12 @@ func TestLoadConfig(t *testing.T) {
 				},
 				Limits: LimitsConfig{
 					Spans: 100, SpansPerTrace: 10, Nodes: 20, Operations: 300, OperationsPerNode: 30, Instances: 400, InstancesPerNode: 40, Edges: 50, HurtTraces: 60, Messages: 80,
-					StateBytes: 100_000,
+					StateBytes: 100_000, HeldBytes: 90_000,
 				},
 				EventQueueSize:  70,
+				JaegerWarnings:  true,
+				TraceWait:       10 * time.Second,
+				LogWait:         5 * time.Second,
 				Storage:         &storageID,
 				StorageInterval: 5 * time.Minute,
 			}
@@ -51,6 +54,9 @@ func TestLoadConfig(t *testing.T) {
 			"warm_up: must be between 0s and 24h0m0s, is -1s",
 			"idle_timeout: must be between 10m0s and 720h0m0s, is -1s",
 			"storage_interval: must be between 10s and 24h0m0s, is -1s",
+			"trace_wait: must be between 0s and 30s, is -1s",
+			"log_wait: must be between 0s and 30s, is -1s",
+			"limits::held_bytes: must be between 1 and 268435456, is -1",
 			"incident::min_confidence: must be between 0 and 1, is -0.1",
 			"incident::patience: must be between 0s and 1h0m0s, is -1s",
 			"incident::update_interval: must be between 1s and 24h0m0s, is -1s",
@@ -64,11 +70,16 @@ func TestLoadConfig(t *testing.T) {
 			"limits::instances: ",
 			"limits::instances_per_node: ", "limits::edges: ", "limits::hurt_traces: ", "limits::messages: ", "event_queue_size: ",
 			"limits::state_bytes: must be between 65536 and 268435456, is 0",
+			"limits::held_bytes: must be between 1 and 268435456, is 0",
 		}},
+		{name: "nothing_held", want: func(c *Config) { c.Limits.HeldBytes = 0 }},
+		{name: "logs_held", errs: []string{"limits::held_bytes: must be between 1 and 268435456, is 0"}},
 		{name: "too_much", errs: []string{
 			"allowed_lateness: must be between 1s and 10m0s, is 11m0s",
 			"incident::min_confidence: must be between 0 and 1, is 1.5",
 			"limits::spans: must be between 1 and 268435456, is 300000000",
+			"trace_wait: must be between 0s and 30s, is 31s",
+			"log_wait: must be between 0s and 30s, is 31s",
 		}},
 	}
 	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))

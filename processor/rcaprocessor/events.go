@@ -15,8 +15,9 @@ import (
 )
 
 // eventOf makes the event record of an incident as it now stands. Its time is the onset, for a resolved
-// incident the end; its observed time is the newest event time that had been seen when that was found.
-func eventOf(in *incident.Incident) emit.Event {
+// incident the end; its observed time is the newest event time that had been seen when that was found. The record
+// of a resolved one is the incident's report.
+func eventOf(in *incident.Incident, seen *breakers) emit.Event {
 	ev := emit.Event{
 		Time:     in.Onset,
 		Observed: in.Seen,
@@ -38,11 +39,11 @@ func eventOf(in *incident.Incident) emit.Event {
 				in.Verdict.Root, time.Duration(in.Resolved-in.Onset).Round(time.Second))
 		}
 	}
-	ev.Attributes = func(m pcommon.Map) { describe(m, in) }
+	ev.Attributes = func(m pcommon.Map) { describe(m, in, seen) }
 	return ev
 }
 
-func describe(m pcommon.Map, in *incident.Incident) {
+func describe(m pcommon.Map, in *incident.Incident, seen *breakers) {
 	v := &in.Verdict
 	m.PutStr(keyIncidentID, in.ID)
 	m.PutStr(keyNode, v.Root)
@@ -71,6 +72,7 @@ func describe(m pcommon.Map, in *incident.Incident) {
 	m.PutDouble(keyDetectionDelay, seconds(in.Delay))
 	if in.State == incident.Resolved {
 		m.PutDouble(keyDuration, seconds(in.Resolved-in.Onset))
+		putAll(m, keyTimeline, timelineOf(in, seen))
 	}
 }
 

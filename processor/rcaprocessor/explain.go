@@ -20,7 +20,7 @@ import (
 type Explainer struct {
 	engine *engine.Engine
 	batch  call.Batch
-	lines  []line
+	lines  []engine.LogLine
 }
 
 // NewExplainer makes an Explainer with the processor's default configuration, but a more patient one.
@@ -38,7 +38,7 @@ func (x *Explainer) Traces(td ptrace.Traces) {
 	x.batch.Reset()
 }
 
-// Logs learns from log records that name their span; they must not come much later than it.
+// Logs learns from log records; they must not come much later than the spans of their time.
 func (x *Explainer) Logs(ld plog.Logs) {
 	x.lines = readLines(ld, x.lines[:0])
 	learnLines(x.engine, x.lines)
@@ -56,7 +56,7 @@ type Suspect struct {
 	Name     string
 	Service  bool               // it emits spans; else a database, a topic, an external party
 	Score    float64            // 0..1; comparable within one answer only
-	Families map[string]float64 // score by kind of evidence: own_time, gap, structure, errors
+	Families map[string]float64 // score by kind of evidence: own_time, gap, structure, errors, logs
 	Evidence []string           // strongest first
 }
 

@@ -43,15 +43,29 @@ func (f *factory) createTraces(ctx context.Context, set processor.Settings, cfg 
 	if err != nil {
 		return nil, err
 	}
+	var held *heldTraces
+	if e.Value().cfg.TraceWait > 0 {
+		held = newHeldTraces(e.Value(), next)
+		next = held
+	}
 	return processorhelper.NewTraces(ctx, set, cfg, next, e.Value().processTraces,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(func(ctx context.Context, host component.Host) error {
 			e.Value().sources.Add(1)
+			if held != nil {
+				held.Start()
+			}
 			return e.Start(ctx, host)
 		}),
 		processorhelper.WithShutdown(func(ctx context.Context) error {
-			e.Value().sources.Add(-1)
-			return e.Shutdown(ctx)
+			last := e.Value().sources.Add(-1) <= 0
+			if held == nil {
+				return e.Shutdown(ctx)
+			}
+			if last { // held spans get the verdict that all spans together amount to
+				e.Value().flush()
+			}
+			return errors.Join(held.Shutdown(ctx), e.Shutdown(ctx))
 		}))
 }
 
@@ -60,17 +74,30 @@ func (f *factory) createLogs(ctx context.Context, set processor.Settings, cfg co
 	if err != nil {
 		return nil, err
 	}
+	var held *heldLogs
+	after := next // of what is held, where event records are not
+	if e.Value().cfg.LogWait > 0 {
+		held = newHeldLogs(e.Value(), next)
+		after = held
+	}
 	outlet := (*emit.Outlet)(nil)
-	return processorhelper.NewLogs(ctx, set, cfg, next, e.Value().processLogs,
+	return processorhelper.NewLogs(ctx, set, cfg, after, e.Value().processLogs,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(func(ctx context.Context, host component.Host) error {
 			outlet = e.Value().emitter.Attach(next)
+			if held != nil {
+				held.Start()
+			}
 			return e.Start(ctx, host)
 		}),
 		processorhelper.WithShutdown(func(ctx context.Context) error {
 			if e.Value().sources.Load() <= 0 { // no more spans will come: say what they amount to while it can be sent
 				e.Value().flush()
 			}
-			return errors.Join(outlet.Detach(ctx), e.Shutdown(ctx))
+			var err error
+			if held != nil {
+				err = held.Shutdown(ctx)
+			}
+			return errors.Join(err, outlet.Detach(ctx), e.Shutdown(ctx))
 		}))
 }

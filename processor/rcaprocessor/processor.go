@@ -5,6 +5,7 @@ package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rc
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,14 +33,21 @@ type rcaEngine struct {
 	telemetry *telemetry
 	emitter   *emit.Emitter
 	batches   sync.Pool    // *batch
-	lines     sync.Pool    // *[]line
+	lines     sync.Pool    // *[]engine.LogLine
 	sources   atomic.Int32 // traces pipelines that run
 
 	mu      sync.Mutex
 	core    *engine.Engine
 	pending []incident.Incident
+	seen    breakers
 	heard   time.Time // when data came last
 	ready   bool      // it was said that enough was seen
+
+	// Of what is held back; traces is nil where nothing ever is.
+	traces     *engine.Watch // guarded by mu
+	suspecting atomic.Bool   // an incident is suspected or open
+	heldSpans  atomic.Int64  // bytes
+	heldLogs   atomic.Int64  // bytes
 
 	state *stateStore // nil when nothing is kept over a restart
 
@@ -59,10 +67,15 @@ type batch struct {
 func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 	e := &rcaEngine{id: set.ID, cfg: cfg, logger: set.Logger, stop: make(chan struct{})}
 	e.batches.New = func() any { return new(batch) }
-	e.lines.New = func() any { return new([]line) }
+	e.lines.New = func() any { return new([]engine.LogLine) }
 	t, err := newTelemetry(set)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.holds() {
+		if err := t.watchHeld(e.heldBytes); err != nil {
+			return nil, err
+		}
 	}
 	e.telemetry = t
 	e.emitter = emit.New(emit.Settings{
@@ -144,25 +157,36 @@ func (e *rcaEngine) flush() {
 
 // processTraces learns from the spans and annotates those that are hurt in an open incident.
 func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.Traces, error) {
+	e.read(td, func(b *batch) {
+		e.telemetry.skipped(&b.calls)
+		e.guarded(func() {
+			e.heard = time.Now()
+			b.marks = e.core.Learn(&b.calls, b.marks)
+			e.seen.note(td, b, e.core.Head())
+			if e.cfg.holds() {
+				e.note(b)
+			}
+			e.deliver()
+		})
+	})
+	return td, nil
+}
+
+// read has find decide which spans are annotated.
+func (e *rcaEngine) read(td ptrace.Traces, find func(*batch)) {
 	b := e.batches.Get().(*batch)
 	b.marks = b.marks[:0]
 	ok := e.contain(func() {
 		b.calls.Read(td)
-		e.guarded(func() {
-			e.heard = time.Now()
-			b.marks = e.core.Learn(&b.calls, b.marks)
-			e.deliver()
-		})
+		find(b)
 		e.annotateSpans(td, b)
 	})
 	if !ok {
-		return td, nil // b may be half written: it is not used again
+		return // b may be half written: it is not used again
 	}
-	e.telemetry.skipped(&b.calls)
 	b.calls.Reset() // keeps nothing of the telemetry alive
 	clear(b.marks)
 	e.batches.Put(b)
-	return td, nil
 }
 
 func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
@@ -176,16 +200,19 @@ func (e *rcaEngine) annotateSpans(td ptrace.Traces, b *batch) {
 		c := &b.calls.Calls[m.Call]
 		span := td.ResourceSpans().At(int(c.ResourceSpans)).ScopeSpans().At(int(c.ScopeSpans)).Spans().At(int(c.Span))
 		with.write(span.Attributes(), m.Role)
+		if e.cfg.JaegerWarnings {
+			with.warn(span.Attributes(), m.Role)
+		}
 		annotated[m.Role]++
 	}
 	e.telemetry.annotatedSpans(&annotated)
 }
 
-// processLogs learns from records that name their span, and annotates those of hurt traces, and grave ones of nodes
+// processLogs learns from records, and annotates those of hurt traces, and grave ones of nodes
 // that are part of an open incident.
 func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, error) {
 	e.contain(func() {
-		lines := e.lines.Get().(*[]line)
+		lines := e.lines.Get().(*[]engine.LogLine)
 		*lines = readLines(ld, (*lines)[:0])
 		var marks []logMark
 		e.guarded(func() {
@@ -193,22 +220,23 @@ func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, err
 			marks = e.markLogs(ld)
 		})
 		e.lines.Put(lines)
-		if len(marks) == 0 {
-			return
-		}
-		var annotated roleCounts
-		var in *incident.Incident
-		var with *annotation
-		for _, m := range marks {
-			if m.incident != in {
-				in, with = m.incident, annotationOf(m.incident)
-			}
-			with.write(m.record.Attributes(), m.role)
-			annotated[m.role]++
-		}
-		e.telemetry.annotatedLogs(&annotated)
+		e.annotateLogs(marks)
 	})
 	return ld, nil
+}
+
+func (e *rcaEngine) annotateLogs(marks []logMark) {
+	var annotated roleCounts
+	var in *incident.Incident
+	var with *annotation
+	for _, m := range marks {
+		if m.incident != in {
+			in, with = m.incident, annotationOf(m.incident)
+		}
+		with.write(m.record.Attributes(), m.role)
+		annotated[m.role]++
+	}
+	e.telemetry.annotatedLogs(&annotated)
 }
 
 // logMark is a record to annotate.
@@ -228,13 +256,21 @@ func (e *rcaEngine) markLogs(ld plog.Logs) (marks []logMark) {
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, lr := range sl.LogRecords().All() {
 				grave := lr.SeverityNumber() >= plog.SeverityNumberWarn
-				if role, in := e.core.MarkLog(&resource, trace.ID(lr.TraceID()), grave); role != 0 {
+				if role, in := e.markLog(&resource, lr, grave); role != 0 {
 					marks = append(marks, logMark{lr, role, in})
 				}
 			}
 		}
 	}
 	return marks
+}
+
+func (e *rcaEngine) markLog(r *call.Resource, lr plog.LogRecord, grave bool) (engine.Role, *incident.Incident) {
+	id, span := trace.ID(lr.TraceID()), lr.SpanID()
+	if e.traces.Of(e.core) {
+		return e.traces.MarkLog(r, id, binary.BigEndian.Uint64(span[:]), grave)
+	}
+	return e.core.MarkLog(r, id, grave)
 }
 
 // deliver hands on what has changed in incidents, and says when there can be the first. The lock must be held.
@@ -248,7 +284,7 @@ func (e *rcaEngine) deliver() {
 		e.logger.Info("Incident "+in.State.String(), zap.String("id", in.ID), zap.String("root_cause", in.Verdict.Root),
 			zap.String("summary", in.Verdict.Summary))
 		e.telemetry.changed(in)
-		if !e.emitter.Emit(eventOf(in)) {
+		if !e.emitter.Emit(eventOf(in, &e.seen)) {
 			e.lose()
 		}
 	}
@@ -276,7 +312,8 @@ func (e *rcaEngine) guarded(f func()) {
 		e.telemetry.retire()
 		e.reset()
 	}
-	e.telemetry.observe(e.core)
+	e.telemetry.observe(e.core, e.traces)
+	e.suspecting.Store(e.traces.Of(e.core) && e.traces.Suspecting())
 	e.mayBeDue()
 }
 

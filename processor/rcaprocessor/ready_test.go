@@ -36,9 +36,9 @@ func TestReadinessIsSaid(t *testing.T) {
 // The record of an incident that lasted says so.
 func TestStaleEvent(t *testing.T) {
 	in := incident.Incident{State: incident.Resolved, Onset: dawn, Resolved: dawn + 3600*second, Verdict: incident.Verdict{Root: "shop/orders"}}
-	assert.Contains(t, eventOf(&in).Body, "is resolved")
+	assert.Contains(t, eventOf(&in, new(breakers)).Body, "is resolved")
 	in.Stale = true
-	ev := eventOf(&in)
+	ev := eventOf(&in, new(breakers))
 	assert.Equal(t, "The incident with root cause shop/orders is stale: it has lasted for 1h0m0s, and what it is about is taken for normal from now on.", ev.Body)
 	assert.Equal(t, eventResolved, ev.Name)
 	require.Equal(t, in.Resolved, ev.Time)

@@ -135,7 +135,7 @@ func (e *rcaEngine) load(ctx context.Context, s *stateStore) (outcome string, er
 		return outcomeOf(err), err
 	}
 	e.core, s.savedAt = core, core.Head()
-	e.telemetry.observe(core)
+	e.telemetry.observe(core, nil)
 	return loaded, nil
 }
 

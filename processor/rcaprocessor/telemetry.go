@@ -26,6 +26,7 @@ const (
 	keyLimit        = "limit"
 	keyRoleMetric   = "role"
 	keyOutcome      = "outcome"
+	keySignal       = "signal"
 )
 
 // telemetry is the processor's self-telemetry. Every series carries the component ID.
@@ -39,6 +40,7 @@ type telemetry struct {
 	past  engine.Counts // of engines that were given up
 	lapse graph.Overflow
 	cut   int64 // rows left out of saved states
+	full  int64 // items that there was no room to hold back
 }
 
 // snapshot is the state of an engine as of the last batch.
@@ -74,10 +76,12 @@ func (t *telemetry) with(key, value string) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(t.id, attribute.String(key, value)))
 }
 
-// observe notes the state of the engine at hand.
-func (t *telemetry) observe(e *engine.Engine) {
+// observe notes the state of the engine at hand, and of its watch where it has one.
+func (t *telemetry) observe(e *engine.Engine, w *engine.Watch) {
 	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: len(e.Open()), lag: seconds(e.Lag())}
 	s.size, s.beyond = e.Size()
+	s.size.Bytes += w.Bytes()
+	s.counts.HurtForgotten += w.Dropped()
 	t.mu.Lock()
 	t.now = s
 	t.mu.Unlock()
@@ -140,6 +144,26 @@ func (t *telemetry) stateSaved(outcome string) {
 	t.builder.ProcessorRcaStateSaves.Add(context.Background(), 1, t.with(keyOutcome, outcome))
 }
 
+// released and refused count held items.
+func (t *telemetry) released(signal, reason string, n int) {
+	t.builder.ProcessorRcaHeldReleased.Add(context.Background(), int64(n), t.ofSignal(signal, reason))
+}
+
+func (t *telemetry) refused(signal, reason string, n int) {
+	t.builder.ProcessorRcaHeldRefused.Add(context.Background(), int64(n), t.ofSignal(signal, reason))
+}
+
+func (t *telemetry) ofSignal(signal, reason string) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(t.id, attribute.String(keySignal, signal), attribute.String(keyReasonMetric, reason)))
+}
+
+// unheld counts items that there was no room to hold back.
+func (t *telemetry) unheld(n int) {
+	t.mu.Lock()
+	t.full += int64(n)
+	t.mu.Unlock()
+}
+
 // stateCut counts rows that a saved state has no room for.
 func (t *telemetry) stateCut(rows int64) {
 	t.mu.Lock()
@@ -155,6 +179,14 @@ func (t *telemetry) read() (snapshot, [call.NumSkips]int64) {
 	s.counts.Add(t.past)
 	s.beyond.Add(t.lapse)
 	return s, t.skips
+}
+
+// watchHeld observes how much is held back.
+func (t *telemetry) watchHeld(held func() int64) error {
+	return t.builder.RegisterProcessorRcaHeldBytesCallback(func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(held(), t.with("", ""))
+		return nil
+	})
 }
 
 func (t *telemetry) register() error {
@@ -180,6 +212,7 @@ func (t *telemetry) register() error {
 			o.Observe(s.lag, t.with("", ""))
 			return nil
 		}),
+		b.RegisterProcessorRcaLogsSkippedCallback(t.observeLogsSkipped),
 		b.RegisterProcessorRcaSpansSkippedCallback(t.observeSkipped),
 		b.RegisterProcessorRcaSpansUnpairedCallback(t.observeUnpaired),
 		b.RegisterProcessorRcaLimitHitsCallback(t.observeLimits),
@@ -195,6 +228,13 @@ func (t *telemetry) observeSkipped(_ context.Context, o metric.Int64Observer) er
 	t.each(o, keyReasonMetric, "clock_rebased", s.counts.Rebased)
 	t.each(o, keyReasonMetric, "duplicate", s.counts.Duplicates)
 	t.each(o, keyReasonMetric, "parent_cycle", s.counts.Cycles)
+	return nil
+}
+
+func (t *telemetry) observeLogsSkipped(_ context.Context, o metric.Int64Observer) error {
+	s, _ := t.read()
+	t.each(o, keyReasonMetric, "time", s.counts.LogsMisplaced)
+	t.each(o, keyReasonMetric, "service", s.counts.LogsUnplaced)
 	return nil
 }
 
@@ -218,10 +258,12 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "messages", s.counts.MessagesLost)
 	t.each(o, keyLimit, "partitions", s.counts.Lanes)
 	t.each(o, keyLimit, "evidence", s.counts.EvidenceFull)
+	t.each(o, keyLimit, "log_templates", s.counts.LogTemplates)
 	t.mu.Lock()
-	cut := t.cut
+	cut, full := t.cut, t.full
 	t.mu.Unlock()
 	t.each(o, keyLimit, "state_bytes", cut)
+	t.each(o, keyLimit, "held_bytes", full)
 	return nil
 }
 

@@ -28,10 +28,6 @@ func (s *Series) Snapshot(c *snapshot.Codec) {
 				snapshot.Uint(c, &s.spreads[i].Slow, n)
 				c.Int(&s.spreads[i].Squares)
 			}
-			if n := s.recent[i].N; n > 0 {
-				snapshot.Uint(c, &s.spreads[i].Slow, n)
-				c.Int(&s.spreads[i].Squares)
-			}
 		}
 		snapshot.Uint(c, &s.good, allGood)
 		histogram(c, &s.young)

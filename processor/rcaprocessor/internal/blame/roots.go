@@ -95,7 +95,7 @@ func (r *ranking) follows(c *Candidate, k Cause) bool {
 	}
 	for _, n := range c.cause().Nodes {
 		for _, m := range k.Nodes {
-			if n == m || r.Reaches(m, n) || r.Reaches(n, m) && !c.byItself() {
+			if n == m || r.Reaches(m, n) || r.Reaches(n, m) && !c.ByItself() {
 				return true
 			}
 		}
@@ -117,8 +117,8 @@ func (r *ranking) at(c *Candidate, p Place) bool {
 	return 2*here > located
 }
 
-// byItself says that nearly all of the candidate's units failed in its own code.
-func (c *Candidate) byItself() bool { return float64(c.Reasons[Errors]) >= 0.9*float64(c.Units) }
+// ByItself says that nearly all of the candidate's units failed in its own code.
+func (c *Candidate) ByItself() bool { return float64(c.Reasons[Errors]) >= 0.9*float64(c.Units) }
 
 // cause returns what a candidate stands for.
 func (c *Candidate) cause() Cause {

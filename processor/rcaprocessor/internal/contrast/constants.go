@@ -45,6 +45,11 @@ const (
 	replaced = 0.5
 	// coped is what a failure counts that a caller coped with, against one that reached whoever waits. Design 2.5.
 	coped = 0.1
+	// corroborating is the most that log lines say that do not find their spans: too little for a root to be named
+	// (0.35) by themselves. Design 2.6, 2.7.
+	corroborating = 0.3
+	// oneReplica: so much of an increase makes it that of one replica. As in a verdict.
+	oneReplica = 0.9
 	// calleePrior: of the two ends of a slow edge the callee is the likelier. Design 2.6.
 	calleePrior = 1.25
 
@@ -57,6 +62,12 @@ const (
 	// Bounds. Design 2.12.
 	maxSeries   = 40_000
 	maxFeatures = 64
+	// plainFeatures of them may be log lines that are not grave, where there are many: children and failures find room.
+	plainFeatures = 48
+	// maxLines is how many templates of a node's log lines are told apart, plain and grave ones each; half of the grave
+	// ones by replica. maxLineRows in all.
+	maxLines    = 128
+	maxLineRows = 16_384
 )
 
 const second = int64(1e9)

@@ -134,7 +134,6 @@ func (r *ranking) structure() {
 	logged, logs := r.logged()
 	for i := range r.shapes {
 		sh := &r.shapes[i]
-		sh.count(r.window)
 		best := Evidence{}
 		for j := range sh.has {
 			k := &sh.has[j]

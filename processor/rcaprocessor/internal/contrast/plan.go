@@ -22,6 +22,8 @@ type plan struct {
 	shapes      []shape
 	origins     []failure
 	contained   []failure
+	voices      []voice
+	templates   int // of all voices
 	unitsBefore int64
 	features    int // of all shapes
 
@@ -37,7 +39,8 @@ func (p *plan) bytes() int64 {
 	return int64(cap(p.own))*int64(unsafe.Sizeof(ownTime{})) + int64(cap(p.gaps))*int64(unsafe.Sizeof(gapTime{})) +
 		int64(cap(p.shapes))*int64(unsafe.Sizeof(shape{})) + int64(p.features)*int64(unsafe.Sizeof(had{})) +
 		int64(cap(p.origins)+cap(p.contained))*int64(unsafe.Sizeof(failure{})) + int64(cap(p.minutes))*cellBytes +
-		int64(cap(p.tallied))*tallyBytes + int64(cap(p.values))*int64(unsafe.Sizeof(weighted{}))
+		int64(cap(p.tallied))*tallyBytes + int64(cap(p.values))*int64(unsafe.Sizeof(weighted{})) +
+		int64(cap(p.voices))*int64(unsafe.Sizeof(voice{})) + int64(p.templates)*int64(unsafe.Sizeof(spoken{}))
 }
 
 // ownTime is a series of own time; a replica with too short a history has its operation's.
@@ -92,12 +95,13 @@ func (s *Store) prepare(from int64, first uint32, facts Facts, reuse bool) *plan
 	}
 	*p = plan{
 		store: s, before: before, not: not, layout: s.layout, own: p.own[:0], gaps: p.gaps[:0], shapes: p.shapes[:0],
-		origins: p.origins[:0], contained: p.contained[:0], minutes: p.minutes, tallied: p.tallied, values: p.values,
+		origins: p.origins[:0], contained: p.contained[:0], voices: p.voices[:0], minutes: p.minutes, tallied: p.tallied, values: p.values,
 	}
 	p.unitsBefore = s.unitsIn(before, not)
 	p.operations(facts)
 	p.edges(facts)
 	p.failures(facts)
+	p.listen(facts)
 	return p
 }
 

@@ -17,11 +17,12 @@ const (
 	Gap                     // F2: calls took longer than their answers
 	Structure               // F3: what spans of an operation have vanished, or is new
 	Errors                  // F4: failures began there
-	Families  = 4
+	Logs                    // F5: its log lines are others, where they do not name spans
+	Families  = 5
 )
 
 func (f Family) String() string {
-	return [...]string{"own_time", "gap", "structure", "errors"}[f]
+	return [...]string{"own_time", "gap", "structure", "errors", "logs"}[f]
 }
 
 // Facts is what the ranking must know of handles.
@@ -49,10 +50,10 @@ type Options struct {
 type Evidence struct {
 	Family      Family
 	Op          Op       // OwnTime, Structure
-	Instance    Instance // OwnTime
+	Instance    Instance // OwnTime, Logs
 	Edge        Edge     // Gap
-	Feature     Feature  // Structure
-	Normal, Now float64  // milliseconds, or shares of spans
+	Feature     Feature  // Structure, Logs
+	Normal, Now float64  // milliseconds, or shares of spans, or lines per unit of work
 	Calls       int64    // in the window
 	Z           float64
 	Share       float64 // of end-to-end time, or of units of work
@@ -84,7 +85,10 @@ func (s *Store) Rank(from, to int64, facts Facts, opt Options) []Candidate {
 	for i := range r.gaps {
 		r.gaps[i].now = r.gaps[i].window(r.window)
 	}
-	run := [Families]func(){r.ownTime, r.gap, r.structure, r.errors}
+	for i := range r.shapes {
+		r.shapes[i].count(r.window)
+	}
+	run := [Families]func(){r.ownTime, r.gap, r.structure, r.errors, r.logs}
 	for f, rank := range run {
 		if !opt.Without[f] {
 			rank()
@@ -122,6 +126,14 @@ func strength(z, share float64) float64 {
 	return max(0, z-significant) * math.Sqrt(min(max(share, 0), 1))
 }
 
+// ceiling is the most that a family can say of one node.
+func ceiling(f Family) float64 {
+	if f == Logs {
+		return corroborating
+	}
+	return top
+}
+
 // result joins the families: how strong a family's evidence is at all, shared among those it speaks against.
 func (r *ranking) result() []Candidate {
 	nodes := sorted(r.scores, r.compareNodes)
@@ -138,7 +150,7 @@ func (r *ranking) result() []Candidate {
 		rest := 1.0
 		for f, x := range r.scores[n] {
 			if x > 0 {
-				c.Family[f] = top * (1 - math.Exp(-most[f]/scale)) * x / sum[f]
+				c.Family[f] = ceiling(Family(f)) * (1 - math.Exp(-most[f]/scale)) * x / sum[f]
 				rest *= 1 - c.Family[f]
 			}
 		}

@@ -82,6 +82,8 @@ func (s *Store) SnapshotOp(c *snapshot.Codec, op Op, h *Handles) {
 func (s *Store) SnapshotNode(c *snapshot.Codec, n Node, h *Handles) {
 	s.node(n).origins.snapshot(c)
 	s.node(n).contained.snapshot(c)
+	s.node(n).felt.snapshot(c)
+	s.node(n).said.snapshot(c, h)
 	row := s.nodes[n]
 	k := c.Count(len(row.out), maxSeries, "edges of a node")
 	for i := 0; i < k && c.Err() == nil; i++ {
@@ -100,6 +102,27 @@ func (s *Store) SnapshotNode(c *snapshot.Codec, n Node, h *Handles) {
 			return
 		}
 		s.edges[at].durations.snapshot(c)
+	}
+}
+
+func (sd *said) snapshot(c *snapshot.Codec, h *Handles) {
+	sd.all.snapshot(c)
+	sd.joined.snapshot(c)
+	for kind := range sd.rows {
+		rows := &sd.rows[kind]
+		n := c.Count(len(*rows), maxLines+1, "templates of a node")
+		for i := 0; i < n && c.Err() == nil; i++ {
+			if c.Reading() {
+				*rows = append(*rows, lineRow{})
+			}
+			r := &(*rows)[i]
+			c.Key(&r.template)
+			snapshot.Uint(c, &r.instance, math.MaxUint32)
+			if c.Reading() && (i > 0 && (*rows)[i-1].compare(r.lineKey) >= 0 || r.instance != 0 && (kind == 0 || !h.Instance(r.instance))) {
+				c.Fail("a row of lines is not there")
+			}
+			r.tallies.snapshot(c)
+		}
 	}
 }
 

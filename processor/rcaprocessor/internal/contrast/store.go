@@ -55,6 +55,9 @@ type Store struct {
 	cells   int64 // bytes of cells
 	layout  int64 // goes up when a plan made before is none any more
 	plan    plan
+
+	lines      int // rows of log lines
+	speechless int64
 }
 
 // opRow is what is kept of an operation.
@@ -78,10 +81,12 @@ type feature struct {
 	tallies
 }
 
-// nodeRow is what began at a node: units of work whose failure did, and failures that went no further than a caller.
+// nodeRow is what began at a node: units of work whose failure did, and failures that went no further than a caller;
+// and what came to it: spans one of whose calls failed.
 type nodeRow struct {
-	origins, contained tallies
-	out                []int32 // edges that lead from it
+	origins, contained, felt tallies
+	said                     said
+	out                      []int32 // edges that lead from it
 }
 
 // edgeRow is what calls took beyond their answers.
@@ -105,12 +110,13 @@ const (
 	opBytes     = int64(unsafe.Sizeof(opRow{}))
 	seriesBytes = int64(unsafe.Sizeof(feature{})) // the largest of those that have a series
 	nodeBytes   = int64(unsafe.Sizeof(nodeRow{}))
+	lineBytes   = int64(unsafe.Sizeof(lineRow{})) * 4 / 3                      // with the room that append leaves
 	edgeBytes   = int64(unsafe.Sizeof(Edge{})+unsafe.Sizeof(int32(0))) * 3 / 2 // of byEdge, with the room that a map leaves
 )
 
 // Bytes returns about how much memory the store holds.
 func (s *Store) Bytes() int64 {
-	return int64(unsafe.Sizeof(*s)) + s.cells + int64(cap(s.ops))*opBytes + int64(cap(s.nodes))*nodeBytes + int64(s.series)*seriesBytes +
+	return int64(unsafe.Sizeof(*s)) + s.cells + int64(cap(s.ops))*opBytes + int64(cap(s.nodes))*nodeBytes + int64(s.series)*seriesBytes + int64(s.lines)*lineBytes +
 		int64(len(s.byEdge))*edgeBytes + s.plan.bytes()
 }
 
@@ -247,7 +253,7 @@ func (s *Store) feature(op Op, f Feature) *feature {
 			return &row.features[i]
 		}
 	}
-	if len(row.features) >= maxFeatures {
+	if k := len(row.features); k >= maxFeatures || k >= plainFeatures && f.Kind == Template && !f.Grave {
 		s.dropped++
 		return nil
 	}

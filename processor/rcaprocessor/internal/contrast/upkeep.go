@@ -18,9 +18,11 @@ func (s *Store) Forget(node func(Node) bool, op func(Op) bool, instance func(Ins
 	}
 	for i := range s.nodes {
 		if i > 0 && !node(Node(i)) {
+			s.lines -= len(s.nodes[i].said.rows[0]) + len(s.nodes[i].said.rows[1])
 			s.nodes[i] = nodeRow{}
 		}
 		s.nodes[i].out = s.nodes[i].out[:0]
+		s.forgetLines(&s.nodes[i].said, instance)
 	}
 	s.edges = slices.DeleteFunc(s.edges, func(e edgeRow) bool { return !node(e.From) || !node(e.To) })
 	clear(s.byEdge)
@@ -38,6 +40,11 @@ func (s *Store) Rewind(now int64) {
 	for i := range s.ops { // a feature without a cell would be there and not be counted
 		row := &s.ops[i]
 		row.features = slices.DeleteFunc(row.features, func(f feature) bool { return !f.held() })
+	}
+	for i := range s.nodes {
+		for kind, rows := range s.nodes[i].said.rows {
+			s.nodes[i].said.rows[kind] = slices.DeleteFunc(rows, func(r lineRow) bool { return !r.held() })
+		}
 	}
 	for i := range s.suspects {
 		if s.suspects[i] > t {
@@ -68,6 +75,8 @@ func (s *Store) eachTallies(f func(*tallies)) {
 	for i := range s.nodes {
 		f(&s.nodes[i].origins)
 		f(&s.nodes[i].contained)
+		f(&s.nodes[i].felt)
+		s.nodes[i].said.each(f)
 	}
 	f(&s.units)
 }
@@ -85,6 +94,13 @@ func (s *Store) count() {
 		}
 		s.cells += int64(k.cells()) * tallyBytes
 	})
+	s.lines = 0
+	for i := range s.nodes {
+		for _, rows := range s.nodes[i].said.rows {
+			s.lines += len(rows)
+		}
+	}
+	s.series -= s.lines
 	s.layout++
 }
 
@@ -110,10 +126,13 @@ func (s *Store) Merge(other *Store, node func(Node) Node, op func(Op) Op, instan
 			if from.origins.held() || from.contained.held() {
 				s.dropped++
 			}
+			s.speechless += int64(len(from.said.rows[0]) + len(from.said.rows[1]))
 			continue
 		}
 		s.mergeTallies(&s.node(to).origins, &from.origins)
 		s.mergeTallies(&s.node(to).contained, &from.contained)
+		s.mergeTallies(&s.node(to).felt, &from.felt)
+		s.mergeLines(&s.node(to).said, &from.said, instance)
 	}
 	for i := range other.edges {
 		e := Edge{node(other.edges[i].From), node(other.edges[i].To)}
@@ -128,6 +147,7 @@ func (s *Store) Merge(other *Store, node func(Node) Node, op func(Op) Op, instan
 		s.suspects.add(t)
 	}
 	s.dropped += other.dropped
+	s.speechless += other.speechless
 	s.layout++
 }
 

@@ -63,6 +63,9 @@ type Counts struct {
 	Lanes                 int64 // messages in partitions beyond the limit of a topic
 	EvidenceFull          int64 // observations of series or features beyond the limits
 	LogsLost              int64 // log lines whose trace did not come in time, or came to rest before them
+	LogsMisplaced         int64 // log lines of a time too far from that of the spans
+	LogsUnplaced          int64 // log lines of a service without spans that name no span
+	LogTemplates          int64 // log lines of templates beyond the limits
 }
 
 // Add adds other's counts.
@@ -84,6 +87,9 @@ func (c *Counts) Add(other Counts) {
 	c.Lanes += other.Lanes
 	c.EvidenceFull += other.EvidenceFull
 	c.LogsLost += other.LogsLost
+	c.LogsMisplaced += other.LogsMisplaced
+	c.LogsUnplaced += other.LogsUnplaced
+	c.LogTemplates += other.LogTemplates
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -188,7 +194,7 @@ func (e *Engine) source(resource int32, at int64) *source {
 	s.known = true
 	r := &e.batch.Resources[resource]
 	if s.node = e.graph.Node(s.key, call.NodeService, at, func() string { return r.Node() }); s.node != 0 {
-		s.instance = e.graph.Instance(s.node, instanceKey(r), at, r)
+		s.instance = e.graph.Instance(s.node, ReplicaKey(r), at, r)
 	}
 	return s
 }
@@ -293,6 +299,7 @@ func (e *Engine) Counts() Counts {
 	c.LedgerFull, c.HurtForgotten = e.ledger.Overflow, e.hurt.dropped
 	c.MessagesLost = e.sent.Lost + e.receipts.Lost
 	c.EvidenceFull, c.LogsLost = e.study.store.Dropped(), e.study.logs.dropped
+	c.LogTemplates = e.study.store.Speechless()
 	return c
 }
 
@@ -320,7 +327,7 @@ func weight(w float64) uint32 {
 	return uint32(min(max(math.Round(w*16), 16), math.MaxUint32))
 }
 
-// instanceKey tells replicas apart, and the versions of one.
-func instanceKey(r *call.Resource) uint64 {
+// ReplicaKey tells replicas apart, and the versions of one.
+func ReplicaKey(r *call.Resource) uint64 {
 	return xxhash.Sum64String(r.Instance)*31 + xxhash.Sum64String(r.Version)
 }

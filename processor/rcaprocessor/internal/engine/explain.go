@@ -92,13 +92,15 @@ func moved(moves []incident.Move) string {
 }
 
 // besides returns what the evidence windows say against a candidate in other ways than by time and failures: what
-// its operations no longer do, or never did.
+// its operations no longer do, or never did, and what its logs say.
 func (e *Engine) besides(c *blame.Candidate, w *world) []string {
 	for _, s := range w.suspects {
 		if graph.NodeID(s.Node) != c.Node || c.Node == 0 {
 			continue
 		}
-		s.Evidence = slices.DeleteFunc(slices.Clone(s.Evidence), func(ev contrast.Evidence) bool { return ev.Family != contrast.Structure })
+		s.Evidence = slices.DeleteFunc(slices.Clone(s.Evidence), func(ev contrast.Evidence) bool {
+			return ev.Family != contrast.Structure && ev.Family != contrast.Logs
+		})
 		words := e.Words(&Suspect{Name: e.NodeName(c.Node), Candidate: s})
 		for i := range words {
 			words[i] = "Beside that, " + words[i] + "."

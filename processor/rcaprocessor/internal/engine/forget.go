@@ -18,6 +18,7 @@ const leastIdle = 2 * ledgerSeconds * second
 func (e *Engine) evict(end int64) {
 	e.evictedAt = end
 	e.suspect()
+	e.study.store.Sweep()
 	nodes, all := 0, 0
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"github.com/firebreak-otel/firebreak/internal/trace"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 )
 
 const (
@@ -19,7 +21,9 @@ const (
 // logLine is what is kept of a log record until its span's trace is at rest.
 type logLine struct {
 	span, template uint64
+	at             int64 // when it was written
 	next           int32 // line of the same trace, plus 1
+	node           graph.NodeID
 	grave          bool
 }
 
@@ -95,8 +99,41 @@ func (j *logJoiner) bytes() int64 {
 	return line*int64(cap(j.young.lines)+cap(j.old.lines)) + head*int64(len(j.young.heads)+len(j.old.heads))
 }
 
-// LearnLog files a log record of span in trace id, by contrast.TemplateOf its text: it counts when the trace is at
-// rest. One that comes after that is counted as lost.
-func (e *Engine) LearnLog(id trace.ID, span, template uint64, grave bool) {
-	e.study.logs.add(id, logLine{span: span, template: template, grave: grave}, e.clock.Head())
+// LogLine is what is learned of a log record.
+type LogLine struct {
+	Trace    trace.ID // zero, as Span, where the record does not say
+	Span     uint64
+	Template uint64 // by package contrast
+	At       int64  // unix nanoseconds; 0 where the record does not say
+	Source   uint64 // call.Resource.Key of who wrote it
+	Replica  uint64 // ReplicaKey of it
+	Grave    bool   // of severity error or worse
+}
+
+// LearnLog files a log record: as one of its service, and, where it names its span, as one of that, when the trace is at
+// rest. What comes after that, or of a time that is not to be believed, is counted as lost. A service that emits no
+// spans is not known.
+func (e *Engine) LearnLog(l *LogLine) {
+	head, at := e.clock.Head(), l.At
+	n := e.graph.Lookup(l.Source)
+	if at == 0 {
+		at = head
+	}
+	misplaced := at > head+e.study.logs.hold || at < head-e.study.logs.hold
+	if n != 0 && !misplaced {
+		in := e.graph.LookupInstance(n, l.Replica)
+		e.study.store.Line(at, contrast.Node(n), contrast.Instance(in), l.Template, l.Grave)
+	}
+	switch {
+	case l.Span != 0 && l.Trace != (trace.ID{}): // that it belongs to its span needs no clock
+		kept := logLine{span: l.Span, template: l.Template, grave: l.Grave}
+		if !misplaced {
+			kept.node, kept.at = n, at
+		}
+		e.study.logs.add(l.Trace, kept, head)
+	case n == 0:
+		e.counts.LogsUnplaced++
+	case misplaced:
+		e.counts.LogsMisplaced++
+	}
 }

@@ -131,7 +131,15 @@ func TestSizeCountsAllThatGrows(t *testing.T) {
 		}),
 		"lines": func(p *probe) {
 			for i := range 20_000 {
-				p.LearnLog(trace.ID{byte(i), byte(i >> 8)}, 1, 1, false)
+				p.LearnLog(&LogLine{Trace: trace.ID{byte(i), byte(i >> 8)}, Span: 1, Template: 1})
+			}
+		},
+		"templates": func(p *probe) {
+			some(func(i int, _ *call.Call, r *call.Resource) { r.Service = fmt.Sprint("service-", i%100) })(p)
+			for i := range 100_000 {
+				r := service(fmt.Sprint("service-", i%100), gateway.Instance, gateway.Version)
+				l := written(&r, p.Head()-int64(i%7)*10*second, uint64(1+i/100), i%3 == 0)
+				p.LearnLog(&l)
 			}
 		},
 	} {

@@ -29,7 +29,7 @@ type shape struct {
 	answer   int32 // the only child, of another service: the span is the caller's side of that call; -1
 	children int32
 	foreign  int32 // children of other services
-	failed   bool  // one of the children did
+	failed   int32 // children that did
 }
 
 // calls is what was seen of an operation as the caller's side of a call. Order does not matter.
@@ -52,6 +52,11 @@ func (c *calls) answer(n graph.NodeID) {
 func (e *Engine) enter(id trace.ID, spans []trace.Span, nodes []trace.Node) {
 	st := &e.study
 	st.lines = st.logs.take(id, st.lines[:0])
+	for i := range st.lines {
+		if l := &st.lines[i]; l.node != 0 {
+			st.store.Joined(l.at, contrast.Node(l.node))
+		}
+	}
 	for len(st.calls) < e.graph.NumOps() {
 		st.calls = append(st.calls, calls{})
 	}
@@ -66,7 +71,9 @@ func (e *Engine) enter(id trace.ID, spans []trace.Span, nodes []trace.Node) {
 		}
 		sh := &st.shapes[p]
 		sh.children++
-		sh.failed = sh.failed || spans[i].Outcome().Bad()
+		if spans[i].Outcome().Bad() {
+			sh.failed++
+		}
 		if sh.node != st.shapes[i].node {
 			sh.foreign++
 			sh.answer = int32(i)
@@ -127,7 +134,10 @@ func (e *Engine) ownTime(spans []trace.Span, nodes []trace.Node, i int32) int64 
 // matter: its failure has an origin.
 func (e *Engine) structure(spans []trace.Span, nodes []trace.Node, i int32, at int64) {
 	st := &e.study
-	if nodes[i].Partial || st.shapes[i].failed || st.shapes[i].answer >= 0 {
+	for range st.shapes[i].failed {
+		st.store.Felt(at, contrast.Node(st.shapes[i].node))
+	}
+	if nodes[i].Partial || st.shapes[i].failed > 0 || st.shapes[i].answer >= 0 {
 		return
 	}
 	op := contrast.Op(spans[i].Op)

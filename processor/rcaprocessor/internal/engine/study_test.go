@@ -51,9 +51,9 @@ func learned(spans []span, n int, bare bool) *Engine {
 			}
 			// Each server span of orders writes a line when it begins and one when it is done.
 			if c.Role == call.RoleServer && b.Resources[c.Resource].Service == "orders" {
-				x.LearnLog(trace.ID(c.TraceID), c.SpanID, contrast.TemplateOf(fmt.Sprintf("placing order %d", c.SpanID)), false)
+				x.LearnLog(&LogLine{Trace: c.TraceID, Span: c.SpanID, Template: contrast.TemplateOf(fmt.Sprintf("placing order %d", c.SpanID))})
 				if c.Outcome != call.Fail {
-					x.LearnLog(trace.ID(c.TraceID), c.SpanID, contrast.TemplateOf(fmt.Sprintf("order %d is placed", c.SpanID)), false)
+					x.LearnLog(&LogLine{Trace: c.TraceID, Span: c.SpanID, Template: contrast.TemplateOf(fmt.Sprintf("order %d is placed", c.SpanID))})
 				}
 			}
 		}
@@ -127,9 +127,9 @@ func TestExplainMissesALogLine(t *testing.T) {
 	for chunk := range slices.Chunk(spans, 64) {
 		for _, sp := range chunk {
 			if sp.Role == call.RoleServer && sp.from.Service == "orders" {
-				x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, contrast.TemplateOf("placing"), false)
+				x.LearnLog(&LogLine{Trace: sp.TraceID, Span: sp.SpanID, Template: contrast.TemplateOf("placing")})
 				if sp.End < studyFault {
-					x.LearnLog(trace.ID(sp.TraceID), sp.SpanID, contrast.TemplateOf("placed"), false)
+					x.LearnLog(&LogLine{Trace: sp.TraceID, Span: sp.SpanID, Template: contrast.TemplateOf("placed")})
 				}
 			}
 		}

@@ -188,7 +188,7 @@ func TestRewindVoidsEvidence(t *testing.T) {
 	x.Learn(batchOf(s.sorted()), nil)
 	x.study.store.Origin(dawn, 1)
 	x.study.store.Origin(dawn+3600*second, 2)
-	x.LearnLog(trace.ID{1}, 1, 1, false)
+	x.LearnLog(&LogLine{Trace: trace.ID{1}, Span: 1, Template: 1})
 	held := x.study.store.Series()
 	x.rewind()
 	assert.Equal(t, held-1, x.study.store.Series())

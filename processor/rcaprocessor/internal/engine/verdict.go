@@ -116,7 +116,7 @@ func (e *Engine) drillDown(v *incident.Verdict, c *blame.Candidate, w *world) {
 	if v.Instance != "" {
 		return
 	}
-	if v.Version == "" && v.Zone == "" && c.Node != 0 {
+	if v.Version == "" && v.Zone == "" && c.Node != 0 && !c.ByItself() { // code fails where it runs
 		v.Zone = w.zone(c)
 	}
 	for _, in := range e.keeper.Open() {

@@ -28,6 +28,8 @@ func (e *Engine) Words(c *Suspect) (out []string) {
 			what = fmt.Sprintf("%s with %s: %s -> %s", e.OpName(graph.OpID(ev.Op)), e.featureName(ev.Feature), percent(ev.Normal), percent(ev.Now))
 		case contrast.Errors:
 			what = fmt.Sprintf("units of work whose failure began here: %s -> %s", percent(ev.Normal), percent(ev.Now))
+		case contrast.Logs:
+			what = fmt.Sprintf("%s%s for a unit of work: %.2g -> %.2g", e.featureName(ev.Feature), e.on(ev.Instance), ev.Normal, ev.Now)
 		}
 		out = append(out, fmt.Sprintf("%s (z %.1f over %d, %s of the whole)", what, ev.Z, ev.Calls, percent(ev.Share)))
 	}

@@ -80,18 +80,21 @@ func (w *world) Replicas(n graph.NodeID) (out []blame.Place) {
 	return out
 }
 
+// noChance is by how many standard deviations fewer than expected it takes: one in a thousand.
+const noChance = 3
+
 // zone returns the zone in which nearly all of a node's trouble began, where several replicas tell the same and there
 // are others elsewhere, or from which nobody reached a node without spans; "" when there is none.
 func (w *world) zone(c *blame.Candidate) string {
 	units, replicas := map[string]int64{}, map[string]int{}
-	owners := map[graph.NodeID]bool{}
+	owners := map[graph.NodeID]int64{}
 	var all int64
 	for i, n := range c.Replicas {
 		owner, p := w.Replica(i)
 		if n > 0 && p.Zone != "" {
 			units[p.Zone] += n
 			replicas[p.Zone]++
-			owners[owner] = true
+			owners[owner] += n
 		}
 		all += n
 	}
@@ -99,11 +102,17 @@ func (w *world) zone(c *blame.Candidate) string {
 		if float64(n) < standsOut*float64(all) || replicas[zone] < 2 && w.graph.NodeAt(c.Node).Kind == call.NodeService {
 			continue
 		}
-		elsewhere := true
-		for owner := range owners {
-			elsewhere = elsewhere && slices.ContainsFunc(w.Replicas(owner), func(p blame.Place) bool { return p.Zone != "" && p.Zone != zone })
+		expected := 0.0 // elsewhere, by the spread of the replicas
+		for owner, units := range owners {
+			at := w.Replicas(owner)
+			away := slices.DeleteFunc(slices.Clone(at), func(p blame.Place) bool { return p.Zone == zone || p.Zone == "" })
+			if len(away) == 0 {
+				expected = 0
+				break
+			}
+			expected += float64(units) * float64(len(away)) / float64(len(at))
 		}
-		if elsewhere {
+		if expected-noChance*math.Sqrt(expected) > float64(all-n) {
 			return zone
 		}
 	}

@@ -57,14 +57,15 @@ func TestZone(t *testing.T) {
 		hurt  []int64
 		want  string
 	}{
-		{"two replicas in one, others elsewhere", call.NodeService, []string{"a", "a", "b"}, []int64{5, 4, 0}, "a"},
+		{"two replicas in one, others elsewhere", call.NodeService, []string{"a", "a", "b"}, []int64{25, 20, 0}, "a"},
+		{"so few that it is chance", call.NodeService, []string{"a", "a", "b"}, []int64{5, 4, 0}, ""},
 		{"a little elsewhere", call.NodeService, []string{"a", "a", "b"}, []int64{50, 45, 5}, "a"},
 		{"too much elsewhere", call.NodeService, []string{"a", "a", "b"}, []int64{50, 35, 15}, ""},
-		{"only one replica there", call.NodeService, []string{"a", "b", "b"}, []int64{9, 0, 0}, ""},
-		{"only one caller of a database there", call.NodeDatabase, []string{"a", "b", "b"}, []int64{9, 0, 0}, "a"},
-		{"none elsewhere", call.NodeService, []string{"a", "a", "a"}, []int64{5, 4, 0}, ""},
-		{"elsewhere it is not known", call.NodeService, []string{"a", "a", ""}, []int64{5, 4, 0}, ""},
-		{"it is not known", call.NodeService, []string{"", "", "b"}, []int64{5, 4, 0}, ""},
+		{"only one replica there", call.NodeService, []string{"a", "b", "b"}, []int64{90, 0, 0}, ""},
+		{"only one caller of a database there", call.NodeDatabase, []string{"a", "b", "b"}, []int64{90, 0, 0}, "a"},
+		{"none elsewhere", call.NodeService, []string{"a", "a", "a"}, []int64{50, 40, 0}, ""},
+		{"elsewhere it is not known", call.NodeService, []string{"a", "a", ""}, []int64{50, 40, 0}, ""},
+		{"it is not known", call.NodeService, []string{"", "", "b"}, []int64{50, 40, 0}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := New(testSettings(), nil)

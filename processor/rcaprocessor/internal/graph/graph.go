@@ -269,6 +269,11 @@ func (in *Instance) place(r *call.Resource, at int64) {
 	}
 }
 
+// LookupInstance returns the replica of node with the given key, 0 when there is none.
+func (g *Graph) LookupInstance(node NodeID, key uint64) InstanceID {
+	return InstanceID(g.byKey[mix(mix(seedInstance, uint64(node)), key)])
+}
+
 // Touch notes that calls of node and instance were seen.
 func (g *Graph) Touch(node NodeID, instance InstanceID, at int64) {
 	if n := &g.nodes[node]; at > n.LastSeen {

@@ -105,6 +105,10 @@ func (k *Keeper) Rewind(now int64) {
 	for _, in := range k.open {
 		in.Onset, in.Detected = min(in.Onset, now), min(in.Detected, now)
 		in.Seen, in.Changed, in.LastBad = min(in.Seen, now), min(in.Changed, now), min(in.LastBad, now)
+		in.History = slices.Clone(in.History)
+		for i := range in.History {
+			in.History[i].At = min(in.History[i].At, now)
+		}
 	}
 }
 
@@ -171,8 +175,10 @@ func (k *Keeper) begin(o *Observation, v Verdict) Incident {
 	for _, l := range k.past {
 		if l.Verdict.Root == v.Root && o.Now-l.Resolved <= k.Policy.ReopenWithin {
 			in.ID, in.Onset = l.ID, l.Onset
+			in.History, in.Untold = slices.Clone(l.History), l.Untold
 		}
 	}
+	in.note()
 	k.open = append(k.open, in)
 	return *in
 }
@@ -204,6 +210,7 @@ func (k *Keeper) mayUpdate(o *Observation) (changed []Incident) {
 			continue
 		}
 		in.State, in.Seen, in.Changed, in.Verdict = Updated, o.Head, o.Now, v
+		in.note()
 		changed = append(changed, *in)
 	}
 	return changed
@@ -274,6 +281,7 @@ func (k *Keeper) resolve(in *Incident, o *Observation) Incident {
 		}
 	}
 	in.State, in.Seen, in.Changed, in.Resolved = Resolved, o.Head, o.Now, o.Now
+	in.note()
 	k.retire(in)
 	return *in
 }

@@ -105,7 +105,7 @@ func TestOpensWhenTwoSecondsAgree(t *testing.T) {
 	require.NotNil(t, in)
 	assert.Equal(t, &Incident{
 		ID: in.ID, State: Opened, Delay: l.now + 3*second - (day + 5*second), Onset: day + 5*second, Detected: l.now,
-		Seen: l.now + 3*second, Changed: l.now, Verdict: v,
+		Seen: l.now + 3*second, Changed: l.now, Verdict: v, History: in.History,
 	}, in)
 	require.Len(t, l.keeper.Open(), 1)
 	assert.Equal(t, in.ID, l.keeper.Open()[0].ID)

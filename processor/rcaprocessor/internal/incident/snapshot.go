@@ -44,6 +44,7 @@ func (k *Keeper) Lapse(seen int64) (ended []Incident) {
 	k.alarm, k.looked, k.streaks = 0, 0, nil
 	for _, in := range k.open {
 		in.State, in.Changed, in.Resolved = Resolved, seen, seen
+		in.note()
 		k.retire(in)
 		ended = append(ended, *in)
 	}
@@ -84,13 +85,19 @@ func read(c *snapshot.Codec) *Incident {
 		return nil
 	}
 	var s saved
-	if err := json.Unmarshal([]byte(text), &s); err != nil || s.State > Resolved {
+	if err := json.Unmarshal([]byte(text), &s); err != nil || s.State > Resolved || len(s.Incident.History) > maxHistory {
 		c.Fail("an incident cannot be read")
 		return nil
 	}
 	for _, at := range []int64{s.Onset, s.Incident.Onset, s.Incident.Detected, s.Incident.Seen, s.Incident.Changed, s.Incident.Resolved, s.Incident.LastBad} {
 		if at < 0 || at > snapshot.MaxTime {
 			c.Fail("an incident lies beyond all times")
+			return nil
+		}
+	}
+	for _, change := range s.Incident.History {
+		if change.State > Resolved || change.At < 0 || change.At > snapshot.MaxTime {
+			c.Fail("what was said of an incident cannot be read")
 			return nil
 		}
 	}

@@ -81,6 +81,9 @@ func TestSnapshotRefuses(t *testing.T) {
 		{"a time that is none", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":"x"}}`) }, snapshot.ErrCorrupt},
 		{"a time before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"onset":-1}}`) }, snapshot.ErrCorrupt},
 		{"health before all", func(w *snapshot.Codec) { incidents(w, `{"incident":{"last_bad":-1}}`) }, snapshot.ErrCorrupt},
+		{"a change before all", func(w *snapshot.Codec) { withHistory(w, Change{At: -1}) }, snapshot.ErrCorrupt},
+		{"a change to an impossible state", func(w *snapshot.Codec) { withHistory(w, Change{State: 3}) }, snapshot.ErrCorrupt},
+		{"more changes than are remembered", func(w *snapshot.Codec) { withHistory(w, make([]Change, maxHistory+1)...) }, snapshot.ErrCorrupt},
 		{"the second of two", func(w *snapshot.Codec) { incidents(w, `{}`, "{") }, snapshot.ErrCorrupt},
 		{"it ends early", func(w *snapshot.Codec) { w.Count(1, 1, ""); incidents(w) }, snapshot.ErrCorrupt},
 		{"more than can be open", func(w *snapshot.Codec) { incidents(w, slices.Repeat([]string{`{}`}, maxOpen+1)...) }, snapshot.ErrSettings},
@@ -114,6 +117,12 @@ func TestSnapshotRefuses(t *testing.T) {
 	}
 }
 
+// withHistory writes a whole Keeper, with one incident.
+func withHistory(w *snapshot.Codec, all ...Change) {
+	k := Keeper{open: []*Incident{{History: all}}}
+	k.Snapshot(w)
+}
+
 // incidents writes a list of them, each in any form.
 func incidents(w *snapshot.Codec, all ...string) {
 	w.Count(len(all), len(all), "incidents")
@@ -127,9 +136,10 @@ func TestLapse(t *testing.T) {
 	k := Keeper{alarm: 3, looked: 4, streaks: []streak{{"x", 1}}}
 	assert.Empty(t, k.Lapse(100))
 	k.open = []*Incident{{ID: "a", State: Updated, Onset: 50}, {ID: "b", Onset: 60}}
+	over := []Change{{At: 100, State: Resolved}}
 	assert.Equal(t, []Incident{
-		{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100},
-		{ID: "b", State: Resolved, Onset: 60, Changed: 100, Resolved: 100},
+		{ID: "a", State: Resolved, Onset: 50, Changed: 100, Resolved: 100, History: over},
+		{ID: "b", State: Resolved, Onset: 60, Changed: 100, Resolved: 100, History: over},
 	}, k.Lapse(100))
 	assert.Empty(t, k.Open())
 	assert.Zero(t, k.alarm+k.looked)

@@ -79,6 +79,9 @@ type Incident struct {
 	Stale    bool    `json:"stale,omitempty"`    // it was resolved because it lasted: what it was about is taken for normal
 	LastBad  int64   `json:"last_bad"`           // the latest second that spoke against normal
 	Verdict  Verdict `json:"verdict"`
+	// History is what was said of it so far, the oldest first; Untold is how many changes it has no room for.
+	History []Change `json:"history,omitempty"`
+	Untold  int      `json:"untold,omitempty"`
 }
 
 // leads says whether the root is ahead of the next candidate by margin.

@@ -35,10 +35,14 @@ type TelemetryBuilder struct {
 	ProcessorRcaEventsLost      metric.Int64Counter
 	ProcessorRcaGraphEdges      metric.Int64ObservableGauge
 	ProcessorRcaGraphNodes      metric.Int64ObservableGauge
+	ProcessorRcaHeldBytes       metric.Int64ObservableGauge
+	ProcessorRcaHeldRefused     metric.Int64Counter
+	ProcessorRcaHeldReleased    metric.Int64Counter
 	ProcessorRcaIncidentsActive metric.Int64ObservableGauge
 	ProcessorRcaIncidentsOpened metric.Int64Counter
 	ProcessorRcaLateSpans       metric.Int64ObservableCounter
 	ProcessorRcaLimitHits       metric.Int64ObservableCounter
+	ProcessorRcaLogsSkipped     metric.Int64ObservableCounter
 	ProcessorRcaLogsUnjoined    metric.Int64ObservableCounter
 	ProcessorRcaPanics          metric.Int64Counter
 	ProcessorRcaReady           metric.Int64ObservableGauge
@@ -106,6 +110,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaGraphNodesCallback(cb metri
 	return nil
 }
 
+// RegisterProcessorRcaHeldBytesCallback sets callback for observable ProcessorRcaHeldBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaHeldBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaHeldBytes, obs: o})
+		return nil
+	}, builder.ProcessorRcaHeldBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorRcaIncidentsActiveCallback sets callback for observable ProcessorRcaIncidentsActive metric.
 func (builder *TelemetryBuilder) RegisterProcessorRcaIncidentsActiveCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -142,6 +161,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaLimitHitsCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLimitHits, obs: o})
 		return nil
 	}, builder.ProcessorRcaLimitHits)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaLogsSkippedCallback sets callback for observable ProcessorRcaLogsSkipped metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLogsSkippedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLogsSkipped, obs: o})
+		return nil
+	}, builder.ProcessorRcaLogsSkipped)
 	if err != nil {
 		return err
 	}
@@ -322,6 +356,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{node}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_held_bytes",
+		metric.WithDescription("About how much memory is taken by spans and log records that are held back for a verdict. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldRefused, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_held_refused",
+		metric.WithDescription("Held spans and log records that the next component refused, by reason. Those of permanent and shutdown are lost, those of retryable are offered again. [Alpha]"),
+		metric.WithUnit("{item}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaHeldReleased, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_held_released",
+		metric.WithDescription("Held spans and log records that went on, by reason (waited, full, shutdown). [Alpha]"),
+		metric.WithUnit("{item}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaIncidentsActive, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_rca_incidents_active",
 		metric.WithDescription("Open incidents. [Alpha]"),
@@ -346,9 +398,15 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLogsSkipped, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_logs_skipped",
+		metric.WithDescription("Log records that name no span and were not evidence of their service either, by reason. service, it emits no spans; time, it is too far from that of the spans. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaLogsUnjoined, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_rca_logs_unjoined",
-		metric.WithDescription("Log records that name a span and could not be used as evidence, because its trace did not come, or was analysed before them. [Alpha]"),
+		metric.WithDescription("Log records that name a span and are no evidence of its operation, because its trace did not come, or was analysed before them. They count for their service. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is the version of the payload's form. It goes up with every change of what an engine writes.
-const Version = 3
+const Version = 4
 
 // HeaderSize is the length of a header in bytes.
 const HeaderSize = 40
