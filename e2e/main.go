@@ -1,0 +1,6 @@
+// Copyright The Firebreak Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+func main() {}
