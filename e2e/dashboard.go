@@ -140,3 +140,9 @@ func (e exposition) lacks(q query) (metrics, labels []string) {
 	}
 	return metrics, labels
 }
+
+// rare says whether the metric is one that a collector without limits reached, losses and defects does not show.
+func rare(metric string) bool {
+	return slices.ContainsFunc([]string{"_panics", "_limit_hits", "_events_lost", "_late_spans", "_spans_skipped"},
+		func(s string) bool { return strings.HasSuffix(metric, s) })
+}

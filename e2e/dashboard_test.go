@@ -19,19 +19,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	dashboardFile = "../docs/dashboards/firebreak.json"
-	rulesFile     = "../docs/dashboards/alerts.yaml"
-)
-
-// seldom are the metrics that an output without limits reached, losses and defects does not show. Their
-// names are checked against the documentation that is generated with them.
-var seldom = []string{"_panics", "_limit_hits", "_events_lost", "_late_spans", "_spans_skipped"}
-
 // Every metric and label that the dashboard and the alert rules read is in the output of a collector with
 // grafana.yaml in the middle of an incident; every field of its logs is in the event records.
 func TestDashboardNames(t *testing.T) {
-	queries, err := dashboard(dashboardFile)
+	queries, err := dashboard(filepath.Join("..", dashboardFile))
 	require.NoError(t, err)
 	require.NotEmpty(t, queries)
 	queries = append(queries, rules(t)...)
@@ -55,7 +46,12 @@ func TestDashboardNames(t *testing.T) {
 				return err
 			}
 			shown.read(text)
-			nodes = slices.DeleteFunc(nodes, func(n string) bool { return strings.Contains(text, n) })
+			// The connector builds its metrics one by one while calls go on: wait for the one that is asked for.
+			for line := range strings.Lines(text) {
+				nodes = slices.DeleteFunc(nodes, func(n string) bool {
+					return strings.HasPrefix(line, "traces_service_graph_request_total{") && strings.Contains(line, n)
+				})
+			}
 		}
 		if len(nodes) > 0 {
 			return fmt.Errorf("the service graph has no %s", nodes)
@@ -85,7 +81,8 @@ func TestDashboardNames(t *testing.T) {
 		}
 		require.NotEmpty(t, q.metrics(), "%s reads no metric of ours: %s", q.panel, q.expr)
 		metrics, labels := shown.lacks(q)
-		if len(metrics) > 0 && slices.ContainsFunc(seldom, func(s string) bool { return strings.HasSuffix(metrics[0], s) }) {
+		if len(metrics) > 0 && rare(metrics[0]) {
+			// Not shown: the documentation that is generated with them has to have them.
 			metrics, labels = documented.lacks(q)
 		}
 		assert.Empty(t, metrics, "%s: no such metric: %s", q.panel, q.expr)
@@ -96,7 +93,7 @@ func TestDashboardNames(t *testing.T) {
 // rules are the queries of the alert rules.
 func rules(t *testing.T) (out []query) {
 	t.Helper()
-	text, err := os.ReadFile(rulesFile)
+	text, err := os.ReadFile(filepath.Join("..", rulesFile))
 	require.NoError(t, err)
 	var file struct {
 		Groups []struct {
