@@ -91,10 +91,23 @@ receivers:
 		return err
 	}
 	fmt.Printf("  ran   %s --config.file=%s --web.listen-address=%s\n", s.alertmanager, config, s.alertmanagerAt)
-	_, err = s.launch(ctx, "alertmanager", func() error { return get(ctx, false, s.alertsURL(), nil) }, nil, s.alertmanager,
-		"--config.file="+config, "--web.listen-address="+s.alertmanagerAt, "--cluster.listen-address=",
-		"--storage.path="+filepath.Join(s.out, "alertmanager"))
+	run := append(asInstalled(s.alertmanager), "--config.file="+config, "--web.listen-address="+s.alertmanagerAt,
+		"--cluster.listen-address=", "--storage.path="+filepath.Join(s.out, "alertmanager"))
+	_, err = s.launch(ctx, "alertmanager", func() error { return get(ctx, false, s.alertsURL(), nil) }, nil, run[0], run[1:]...)
 	return err
+}
+
+// templates are what Debian's Alertmanager looks for at its start.
+const templates = "/usr/share/prometheus/alertmanager/default.tmpl"
+
+// asInstalled is the command that runs the binary. Where the package is unpacked in the cache and not installed, its
+// /usr/share takes the place of the system's, for this process alone.
+func asInstalled(binary string) []string {
+	if _, err := os.Stat(templates); err == nil {
+		return []string{binary}
+	}
+	share := filepath.Join(filepath.Dir(binary), "..", "share")
+	return []string{"unshare", "--map-root-user", "--mount", "sh", "-c", `mount --bind "$0" /usr/share && exec "$@"`, share, binary}
 }
 
 func (s *stage) alertsURL() string {

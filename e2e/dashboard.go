@@ -107,7 +107,7 @@ func (q query) promQL() string { return strings.ReplaceAll(q.expr, "$__rate_inte
 type exposition map[string]map[string]bool
 
 var (
-	sampleLine  = regexp.MustCompile(`(?m)^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(.*)\})? [^ ]+( \d+)?$`)
+	sampleLine  = regexp.MustCompile(`(?m)^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(.*)\})? [^ \n]+( \d+)?$`)
 	sampleLabel = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"`)
 )
 

@@ -46,7 +46,6 @@ func TestDashboardNames(t *testing.T) {
 				return err
 			}
 			shown.read(text)
-			// The connector builds its metrics one by one while calls go on: wait for the one that is asked for.
 			for line := range strings.Lines(text) {
 				nodes = slices.DeleteFunc(nodes, func(n string) bool {
 					return strings.HasPrefix(line, "traces_service_graph_request_total{") && strings.Contains(line, n)
@@ -160,9 +159,9 @@ func TestQueryNames(t *testing.T) {
 		assert.Equal(t, tt.labels, strings.Join(tt.q.labels(), " "), tt.q.expr)
 	}
 	e := exposition{}
-	e.read("# HELP a b\notelcol_a{x=\"1,y=\\\"2\\\"\",z=\"}\"} 1\notelcol_b 1e+06 1700000000000\n")
-	assert.Equal(t, exposition{"otelcol_a": {"x": true, "z": true}, "otelcol_b": {}}, e)
-	metrics, labels := e.lacks(query{expr: `otelcol_a{x="1", q="2"} / otelcol_c`})
-	assert.Equal(t, []string{"otelcol_c"}, metrics)
+	e.read("# HELP a b\notelcol_a{x=\"1,y=\\\"2\\\"\",z=\"}\"} 1\notelcol_b 1e+06 1700000000000\notelcol_c{y=\"\"} 1\notelcol_d{v=\"\"} 2\n")
+	assert.Equal(t, exposition{"otelcol_a": {"x": true, "z": true}, "otelcol_b": {}, "otelcol_c": {"y": true}, "otelcol_d": {"v": true}}, e)
+	metrics, labels := e.lacks(query{expr: `otelcol_a{x="1", q="2"} / otelcol_e`})
+	assert.Equal(t, []string{"otelcol_e"}, metrics)
 	assert.Equal(t, []string{"q"}, labels)
 }
