@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -74,14 +75,21 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 		return false, err
 	}
 	s := &stage{options: o, builds: buildsIn(cache), truth: truth}
-	parts := []*part{
-		{name: "Jaeger", needs: []string{s.jaeger}, start: s.startJaeger, during: s.searchJaeger},
+	s.parts = []*part{
+		// The first one waits for the incident to open; the others are asked at once then.
 		{name: "Prometheus", needs: []string{s.prometheus}, start: s.startPrometheus, during: s.queryIncident, after: s.queryHistory},
 		{name: "Alertmanager", needs: []string{s.alertmanager, s.prometheus}, start: s.startAlertmanager, during: s.alertFires, after: s.alertResolves},
-		{name: "Foreign manifest", needs: []string{o.builder}, start: s.startForeign, after: s.foreignVerdict},
+		{name: jaegerPart, needs: []string{s.jaeger}, start: s.startJaeger, during: s.searchJaeger},
+		{name: "Dashboard", needs: []string{s.prometheus}, during: s.queryDashboard},
+		{name: foreignPart, needs: []string{o.builder}, start: s.startForeign, after: s.foreignVerdict},
 	}
-	return s.play(ctx, parts)
+	return s.play(ctx)
 }
+
+const (
+	jaegerPart  = "Jaeger"
+	foreignPart = "Foreign manifest"
+)
 
 // part is one backend. Its functions may be nil.
 type part struct {
@@ -114,41 +122,45 @@ func (p *part) do(ctx context.Context, when string, f func(context.Context) erro
 	}
 }
 
-func (s *stage) play(ctx context.Context, parts []*part) (bool, error) {
+func (s *stage) play(ctx context.Context) (bool, error) {
 	defer s.stop()
 	if err := s.addresses(); err != nil {
 		return false, err
 	}
-	for _, p := range parts {
+	for _, p := range s.parts {
 		if p.skip = p.missing(); p.skip != "" {
 			fmt.Printf("\n== %s: SKIPPED: %s\n", p.name, p.skip)
 			continue
 		}
 		p.do(ctx, "start", p.start)
 	}
-	if err := s.startCollector(ctx, parts[0].skip == "" && parts[0].err == nil); err != nil {
+	if err := s.startCollector(ctx); err != nil {
 		return false, err
 	}
-	if err := s.startReplay(parts[3].skip == "" && parts[3].err == nil); err != nil {
+	if err := s.startReplay(); err != nil {
 		return false, err
 	}
-	// Prometheus waits for the incident to open, and the others are asked at once then.
-	for _, i := range []int{1, 2, 0} {
-		parts[i].do(ctx, "while the incident is open", parts[i].during)
+	for _, p := range s.parts {
+		p.do(ctx, "while the incident is open", p.during)
 	}
 	if err := s.awaitReplay(ctx); err != nil {
 		return false, err
 	}
-	for _, p := range parts {
+	for _, p := range s.parts {
 		p.do(ctx, "after the incident", p.after)
 	}
-	return s.report(parts), nil
+	return s.report(), nil
 }
 
-func (s *stage) report(parts []*part) bool {
+// runs says whether the part was started.
+func (s *stage) runs(name string) bool {
+	return slices.ContainsFunc(s.parts, func(p *part) bool { return p.name == name && p.skip == "" && p.err == nil })
+}
+
+func (s *stage) report() bool {
 	fmt.Println()
 	var passed, failed, skipped int
-	for _, p := range parts {
+	for _, p := range s.parts {
 		switch {
 		case p.err != nil:
 			failed++

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // rulesFile and dashboardFile are what we ship for Prometheus and Grafana.
@@ -101,7 +102,7 @@ func (s *stage) blamed(x series) bool {
 	return strings.HasSuffix(x.Metric["breaker"], "->"+s.truth.Verdict.Root)
 }
 
-// queryIncident waits until an incident is open, and asks for all that the dashboard shows of it.
+// queryIncident waits until an incident is open, and asks for what there is about it.
 func (s *stage) queryIncident(ctx context.Context) error {
 	fmt.Println("  waits until an incident opens ...")
 	if err := eventually(ctx, s.untilOpen(), func() error {
@@ -131,10 +132,11 @@ func (s *stage) queryIncident(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.queryDashboard(ctx)
+	return nil
 }
 
-// queryDashboard has Prometheus evaluate each query of the dashboard, and says which have no data.
+// queryDashboard has Prometheus evaluate each query of the dashboard until each has data. Rates of calls that failed
+// come with the second time that the service graph is flushed: a counter's first value is no increase.
 func (s *stage) queryDashboard(ctx context.Context) error {
 	queries, err := dashboard(dashboardFile)
 	if err != nil {
@@ -143,22 +145,36 @@ func (s *stage) queryDashboard(ctx context.Context) error {
 	queries = slices.DeleteFunc(queries, func(q query) bool { return q.logs })
 	fmt.Printf("  asked the %d PromQL queries of %s\n", len(queries), dashboardFile)
 	var empty []string
+	if err := eventually(ctx, untilFlushed, func() (err error) {
+		empty, err = s.withoutData(ctx, queries)
+		return err
+	}); err != nil {
+		return err
+	}
+	got("data for %d; nothing was counted yet for %s", len(queries)-len(empty), strings.Join(empty, ", "))
+	return nil
+}
+
+// untilFlushed is how long two flushes of the service graph take, and a scrape.
+const untilFlushed = 40 * time.Second
+
+// withoutData returns the metrics that had nothing to count on a good day: losses, limits, defects. Any other query
+// without data is an error.
+func (s *stage) withoutData(ctx context.Context, queries []query) (empty []string, err error) {
 	for _, q := range queries {
 		var answer []series
 		if err := s.ask(ctx, q.promQL(), &answer); err != nil {
-			return fmt.Errorf("%s: %w", q.panel, err)
+			return nil, fmt.Errorf("%s: %w", q.panel, err)
 		}
 		if len(answer) > 0 {
 			continue
 		}
-		// What counts losses, limits and defects has nothing to show on a good day.
 		if slices.ContainsFunc(q.metrics(), func(m string) bool { return !rare(m) }) {
-			return fmt.Errorf("%s: no data: %s", q.panel, q.promQL())
+			return nil, fmt.Errorf("%s: no data: %s", q.panel, q.promQL())
 		}
 		empty = append(empty, q.metrics()...)
 	}
-	got("data for %d; nothing was counted yet for %s", len(queries)-len(empty), strings.Join(empty, ", "))
-	return nil
+	return empty, nil
 }
 
 // queryHistory asks for what happened once it is over.

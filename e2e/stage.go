@@ -20,6 +20,7 @@ type stage struct {
 	options
 	builds
 	truth replay.Truth
+	parts []*part
 
 	otlp, metrics, graph    string // the collector's addresses
 	foreignOTLP             string
@@ -65,13 +66,13 @@ func (s *stage) stop() {
 }
 
 // startCollector starts ours with grafana.yaml: spans to Jaeger where there is one, records to a file.
-func (s *stage) startCollector(ctx context.Context, jaeger bool) error {
+func (s *stage) startCollector(ctx context.Context) error {
 	args := []string{
 		"--config", filepath.Join("cmd", "otelcol-custom", "config", "grafana.yaml"),
 		"--config", "yaml:exporters::file/logs::path: " + filepath.Join(s.out, "logs.jsonl"),
 		"--config", "yaml:service::pipelines::logs::exporters: [file/logs]",
 	}
-	if !jaeger {
+	if !s.runs(jaegerPart) {
 		args = append(args, "--config", "yaml:exporters::debug::verbosity: basic",
 			"--config", "yaml:service::pipelines::traces::exporters: [debug, service_graph]")
 	}
@@ -86,9 +87,9 @@ func (s *stage) startCollector(ctx context.Context, jaeger bool) error {
 }
 
 // startReplay sends the recording, shifted to now, at the speed at which it happened.
-func (s *stage) startReplay(foreign bool) error {
+func (s *stage) startReplay() error {
 	to := map[string]string{"replay": s.otlp}
-	if foreign {
+	if s.runs(foreignPart) {
 		to["replay-foreign"] = s.foreignOTLP
 	}
 	for name, endpoint := range to {
