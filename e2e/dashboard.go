@@ -141,8 +141,11 @@ func (e exposition) lacks(q query) (metrics, labels []string) {
 	return metrics, labels
 }
 
-// rare says whether the metric is one that a collector without limits reached, losses and defects does not show.
-func rare(metric string) bool {
-	return slices.ContainsFunc([]string{"_panics", "_limit_hits", "_events_lost", "_late_spans", "_spans_skipped"},
-		func(s string) bool { return strings.HasSuffix(metric, s) })
+// rare says whether the query reads only metrics that a collector without limits reached, losses and defects does not
+// show.
+func (q query) rare() bool {
+	return !slices.ContainsFunc(q.metrics(), func(m string) bool {
+		return !slices.ContainsFunc([]string{"_panics", "_limit_hits", "_events_lost", "_late_spans", "_spans_skipped"},
+			func(s string) bool { return strings.HasSuffix(m, s) })
+	})
 }

@@ -135,7 +135,7 @@ func (s *stage) queryIncident(ctx context.Context) error {
 	return nil
 }
 
-// queryDashboard has Prometheus evaluate each query of the dashboard until each has data. Rates of calls that failed
+// queryDashboard has Prometheus evaluate each query of the dashboard until each has had data. Rates of calls that failed
 // come with the second time that the service graph is flushed: a counter's first value is no increase.
 func (s *stage) queryDashboard(ctx context.Context) error {
 	queries, err := dashboard(dashboardFile)
@@ -143,36 +143,38 @@ func (s *stage) queryDashboard(ctx context.Context) error {
 		return err
 	}
 	queries = slices.DeleteFunc(queries, func(q query) bool { return q.logs })
-	fmt.Printf("  asked the %d PromQL queries of %s\n", len(queries), dashboardFile)
-	var empty []string
+	all := len(queries)
+	fmt.Printf("  asked the %d PromQL queries of %s\n", all, dashboardFile)
 	if err := eventually(ctx, untilFlushed, func() (err error) {
-		empty, err = s.withoutData(ctx, queries)
+		queries, err = s.withoutData(ctx, queries)
+		if i := slices.IndexFunc(queries, func(q query) bool { return !q.rare() }); err == nil && i >= 0 {
+			err = fmt.Errorf("%s: no data: %s", queries[i].panel, queries[i].promQL())
+		}
 		return err
 	}); err != nil {
 		return err
 	}
-	got("data for %d; nothing was counted yet for %s", len(queries)-len(empty), strings.Join(empty, ", "))
+	var empty []string
+	for _, q := range queries {
+		empty = append(empty, q.metrics()...)
+	}
+	got("data for %d; nothing was counted yet for %s", all-len(queries), strings.Join(empty, ", "))
 	return nil
 }
 
 // untilFlushed is how long two flushes of the service graph take, and a scrape.
 const untilFlushed = 40 * time.Second
 
-// withoutData returns the metrics that had nothing to count on a good day: losses, limits, defects. Any other query
-// without data is an error.
-func (s *stage) withoutData(ctx context.Context, queries []query) (empty []string, err error) {
+// withoutData returns those that have no data now.
+func (s *stage) withoutData(ctx context.Context, queries []query) (empty []query, err error) {
 	for _, q := range queries {
 		var answer []series
 		if err := s.ask(ctx, q.promQL(), &answer); err != nil {
-			return nil, fmt.Errorf("%s: %w", q.panel, err)
+			return queries, fmt.Errorf("%s: %w", q.panel, err)
 		}
-		if len(answer) > 0 {
-			continue
+		if len(answer) == 0 {
+			empty = append(empty, q)
 		}
-		if slices.ContainsFunc(q.metrics(), func(m string) bool { return !rare(m) }) {
-			return nil, fmt.Errorf("%s: no data: %s", q.panel, q.promQL())
-		}
-		empty = append(empty, q.metrics()...)
 	}
 	return empty, nil
 }
