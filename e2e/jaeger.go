@@ -174,4 +174,4 @@ func want(what, is, should string) error {
 var errNone = errors.New("no answer has it yet")
 
 // soon is how long it may take a backend to show what it was sent.
-const soon = 15 * time.Second
+const soon = 30 * time.Second

@@ -20,7 +20,7 @@ var (
 	dashboardFile = filepath.Join("docs", "dashboards", "firebreak.json")
 )
 
-// startPrometheus scrapes both addresses of the collector every two seconds, and has our alert rules.
+// startPrometheus scrapes both addresses of the collector every five seconds, and has our alert rules.
 func (s *stage) startPrometheus(ctx context.Context) error {
 	tests := filepath.Join("e2e", "testdata", "alerts_test.yaml")
 	fmt.Printf("  ran   %s test rules %s\n", s.promtool, tests)
@@ -32,7 +32,7 @@ func (s *stage) startPrometheus(ctx context.Context) error {
 		return err
 	}
 	config := filepath.Join(s.out, "prometheus.yaml")
-	text := fmt.Sprintf(`global: {scrape_interval: 2s, evaluation_interval: 2s}
+	text := fmt.Sprintf(`global: {scrape_interval: 5s, scrape_timeout: 5s, evaluation_interval: 5s}
 rule_files: [%q]
 scrape_configs:
   - job_name: collector
@@ -69,8 +69,12 @@ func (s series) String() string {
 
 // ask evaluates PromQL now.
 func (s *stage) ask(ctx context.Context, expr string, into *[]series) error {
+	return s.askAt(ctx, expr, time.Now(), into)
+}
+
+func (s *stage) askAt(ctx context.Context, expr string, at time.Time, into *[]series) error {
 	var answer struct{ Data struct{ Result []series } }
-	q := url.Values{"query": {expr}}
+	q := url.Values{"query": {expr}, "time": {at.UTC().Format(time.RFC3339Nano)}}
 	if err := get(ctx, false, "http://"+s.prometheusAt+"/api/v1/query?"+q.Encode(), &answer); err != nil {
 		return err
 	}
@@ -97,6 +101,21 @@ func (s *stage) expect(ctx context.Context, expr string, check func(series) bool
 	})
 }
 
+// expectAt asks once how it was at that time.
+func (s *stage) expectAt(ctx context.Context, expr string, at time.Time, check func(series) bool) error {
+	fmt.Printf("  asked GET http://%s/api/v1/query?query=%s&time=%s\n", s.prometheusAt, expr, at.UTC().Format(time.RFC3339))
+	var answer []series
+	if err := s.askAt(ctx, expr, at, &answer); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(answer, check)
+	if i < 0 {
+		return fmt.Errorf("%s: %w: %v", expr, errNone, answer)
+	}
+	got("%v", answer[i])
+	return nil
+}
+
 func isOne(x series) bool { return x.Value[1] == "1" }
 
 // blamed says whether the series is of a breaker of calls to the guilty one.
@@ -119,22 +138,22 @@ func (s *stage) queryIncident(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("no incident opened: %w", err)
 	}
+	s.opened = time.Now()
 	for _, e := range []struct {
 		expr  string
 		check func(series) bool
 	}{
 		{`otelcol_processor_rca_incidents_active`, isOne},
 		{`otelcol_processor_rca_incidents_opened`, isOne},
-		{`otelcol_processor_breaker_state{state="open"} == 1`, s.blamed},
-		{`traces_service_graph_request_total{connection_type="database",failed="true"}`, func(x series) bool {
-			return strings.HasSuffix(s.truth.Verdict.Root, "/"+x.Metric["server"])
-		}},
+		{`otelcol_processor_breaker_state{state="open"} == 1`, s.blamed}, // it closes before the incident ends
 	} {
-		if err := s.expect(ctx, e.expr, e.check); err != nil {
+		if err := s.expectAt(ctx, e.expr, s.opened, e.check); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.expect(ctx, `traces_service_graph_request_total{connection_type="database",failed="true"}`, func(x series) bool {
+		return strings.HasSuffix(s.truth.Verdict.Root, "/"+x.Metric["server"])
+	})
 }
 
 // queryDashboard has Prometheus evaluate each query of the dashboard until each has had data. Rates of calls that failed
@@ -146,9 +165,11 @@ func (s *stage) queryDashboard(ctx context.Context) error {
 	}
 	queries = slices.DeleteFunc(queries, func(q query) bool { return q.logs })
 	all := len(queries)
+	at := s.opened // what has no data then has to have some now
 	fmt.Printf("  asked the %d PromQL queries of %s\n", all, dashboardFile)
 	if err := eventually(ctx, untilFlushed, func() (err error) {
-		queries, err = s.withoutData(ctx, queries)
+		queries, err = s.withoutData(ctx, queries, at)
+		at = time.Now()
 		if i := slices.IndexFunc(queries, func(q query) bool { return !q.rare() }); err == nil && i >= 0 {
 			err = fmt.Errorf("%s: no data: %s", queries[i].panel, queries[i].promQL())
 		}
@@ -167,11 +188,11 @@ func (s *stage) queryDashboard(ctx context.Context) error {
 // untilFlushed is how long two flushes of the service graph take, and a scrape.
 const untilFlushed = 40 * time.Second
 
-// withoutData returns those that have no data now.
-func (s *stage) withoutData(ctx context.Context, queries []query) (empty []query, err error) {
+// withoutData returns those that have no data at that time.
+func (s *stage) withoutData(ctx context.Context, queries []query, at time.Time) (empty []query, err error) {
 	for _, q := range queries {
 		var answer []series
-		if err := s.ask(ctx, q.promQL(), &answer); err != nil {
+		if err := s.askAt(ctx, q.promQL(), at, &answer); err != nil {
 			return queries, fmt.Errorf("%s: %w", q.panel, err)
 		}
 		if len(answer) == 0 {

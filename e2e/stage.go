@@ -29,6 +29,8 @@ type stage struct {
 	alertmanagerAt          string
 	hook                    webhook
 
+	opened time.Time // when Prometheus had the incident
+
 	running []*process
 	replays []*process
 	foreign *process
