@@ -28,7 +28,8 @@ const ourLines = `processors:
 
 // startForeign adds ours to the manifest, builds that with ocb, and starts it.
 func (s *stage) startForeign(ctx context.Context) error {
-	repo, err := os.Getwd()
+	dir := filepath.Join(s.out, "foreign")
+	repo, err := filepath.Rel(dir, ".")
 	if err != nil {
 		return err
 	}
@@ -39,11 +40,11 @@ func (s *stage) startForeign(ctx context.Context) error {
 	if strings.Count(string(theirs), "\nprocessors:\n") != 1 {
 		return errors.New("the manifest has no processors to add to")
 	}
-	dir := filepath.Join(s.out, "foreign")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	manifest := strings.Replace(string(theirs), "\nprocessors:\n", "\n"+fmt.Sprintf(ourLines, repo), 1)
+	ours := fmt.Sprintf(ourLines, filepath.ToSlash(repo))
+	manifest := strings.Replace(string(theirs), "\nprocessors:\n", "\n"+ours, 1)
 	if err := os.WriteFile(filepath.Join(dir, "builder-config.yaml"), []byte(manifest), 0o600); err != nil {
 		return err
 	}
@@ -51,7 +52,8 @@ func (s *stage) startForeign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  ran   (cd %s && %s --config builder-config.yaml), with ours added to its processors\n", dir, s.builder)
+	fmt.Printf("  added to the manifest's %s", strings.ReplaceAll(ours, "\n  ", "\n          "))
+	fmt.Printf("  ran   (cd %s && %s --config builder-config.yaml)\n", dir, filepath.Base(builder))
 	if err := command(ctx, dir, builder, "--config", "builder-config.yaml"); err != nil {
 		return err
 	}
@@ -67,6 +69,7 @@ func (s *stage) startForeign(ctx context.Context) error {
 			return fmt.Errorf("it has no %s: %s", name, out)
 		}
 		entry, _, _ = strings.Cut(entry, "- name: ")
+		entry, _, _ = strings.Cut(entry, "exporters:")
 		entry = strings.Join(strings.Fields(entry), " ")
 		got("%s: %s", name, entry)
 		if !strings.Contains(entry, "logs: Alpha") || !strings.Contains(entry, "traces: Alpha") {

@@ -134,6 +134,9 @@ func (s *stage) play(ctx context.Context) (bool, error) {
 		}
 		p.do(ctx, "start", p.start)
 	}
+	if !slices.ContainsFunc(s.parts, func(p *part) bool { return s.runs(p.name) }) {
+		return s.report(), nil
+	}
 	if err := s.startCollector(ctx); err != nil {
 		return false, err
 	}

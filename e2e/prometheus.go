@@ -213,6 +213,8 @@ func (s *stage) queryHistory(ctx context.Context) error {
 		switch {
 		case strings.HasPrefix(expr, "max_over_time"):
 			check = func(x series) bool { return s.blamed(x) && isOne(x) }
+		case strings.HasPrefix(expr, "sum by (from, to)"):
+			check = func(x series) bool { return x.Metric["from"] == "open" && x.Metric["to"] == "closed" }
 		case strings.HasSuffix(expr, "active"):
 			if err := eventually(ctx, untilResolved, func() error {
 				var answer []series
