@@ -44,7 +44,7 @@ each = for m in $(1); do echo "== $$m: $(strip $(2))"; (cd $$m && $(2)); done
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: otelcol ## Replay a recorded incident through the collector and read the verdict (INCIDENT=postgres-lock)

@@ -28,8 +28,15 @@ const ourLines = `processors:
 
 // startForeign adds ours to the manifest, builds that with ocb, and starts it.
 func (s *stage) startForeign(ctx context.Context) error {
-	dir := filepath.Join(s.out, "foreign")
-	repo, err := filepath.Rel(dir, ".")
+	wd, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(filepath.Join(s.out, "foreign"))
+	if err != nil {
+		return err
+	}
+	repo, err := filepath.Rel(dir, wd)
 	if err != nil {
 		return err
 	}
@@ -53,11 +60,11 @@ func (s *stage) startForeign(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("  added to the manifest's %s", strings.ReplaceAll(ours, "\n  ", "\n          "))
-	fmt.Printf("  ran   (cd %s && %s --config builder-config.yaml)\n", dir, filepath.Base(builder))
+	fmt.Printf("  ran   (cd %s && %s --config builder-config.yaml)\n", filepath.Join(s.out, "foreign"), filepath.Base(builder))
 	if err := command(ctx, dir, builder, "--config", "builder-config.yaml"); err != nil {
 		return err
 	}
-	binary := filepath.Join(dir, "build", "otelcol-foreign")
+	binary := filepath.Join(s.out, "foreign", "build", "otelcol-foreign")
 	fmt.Printf("  ran   %s components\n", binary)
 	out, err := exec.CommandContext(ctx, binary, "components").Output()
 	if err != nil {
