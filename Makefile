@@ -44,7 +44,7 @@ each = for m in $(1); do echo "== $$m: $(strip $(2))"; (cd $$m && $(2)); done
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: otelcol ## Replay a recorded incident through the collector and read the verdict (INCIDENT=postgres-lock)
@@ -154,6 +154,20 @@ check-pins: ## Every Collector module is of the release we pin: 1.64 / 0.158
 .PHONY: check-tidy
 check-tidy: ## Every go.mod and go.sum is tidy
 	@$(call each,$(MODULES),$(GO) mod tidy -diff)
+
+.PHONY: check-configs
+check-configs: otelcol ## Every configuration that ships starts, two tiers agree, the dashboard reads what there is
+	@FIREBREAK_COLLECTOR='$(CURDIR)/bin/otelcol-custom' $(GO) test -count=1 ./e2e
+
+.PHONY: e2e-deps
+e2e-deps: ## Build Jaeger, and fetch Prometheus and Alertmanager, into a cache outside the repository
+	@$(GO) run ./e2e -deps
+
+.PHONY: e2e
+e2e: otelcol $(TOOLS)/builder ## Replay an incident live into Jaeger, Prometheus, Alertmanager (E2E_REQUIRE=all: none may be absent)
+	@$(GO) build -o bin/demo ./cmd/demo
+	@$(GO) build -o bin/e2e ./e2e
+	@bin/e2e
 
 .PHONY: ci
 ci: ## All that CI runs
