@@ -54,6 +54,7 @@ var cases = []struct {
 	{"one zone is cut off", 5, Zone, Signs{Node: db, Latency: 1, OneZone: true}},
 	{"one host is slow", 6, BadHost, slow(func(s *Signs) { s.OneHost, s.OneInstance = true, true })},
 	{"one partition's record fails again and again", 7, Poison, Signs{Node: srv, Errors: 1, FromTopic: 1, Failing: 0.4, Stuck: 0.9}},
+	{"one partition of a busy topic is stuck", 7, Poison, Signs{Node: srv, FromTopic: 1, Errors: 1, Failing: 0.01, Stuck: 1}},
 	{"failures of a consumer stay with one replica", 7, Poison, Signs{Node: srv, Errors: 1, FromTopic: 1, Failing: 0.4, OneInstance: true, Stuck: 0.75}},
 	{"one replica is slow", 8, BadInstance, slow(func(s *Signs) { s.OneInstance = true })},
 	{"one version fails", 9, BadVersion, Signs{Node: srv, Errors: 1, OneVersion: true}},

@@ -96,7 +96,8 @@ var codebook = []row{
 // poison: what is read again and again fails where it lies, and others of the consumer's partitions are well.
 func poison(s *Signs) float64 {
 	there := max(ramp(s.Stuck, 0.5, 0.8), 0.99*when(s.OneInstance, 1))
-	return share(s.FromTopic) * share(s.Errors+s.Lag) * ramp(s.Failing, 0, 0.1) * there
+	// One partition of many fails a small part of all records.
+	return share(s.FromTopic) * share(s.Errors+s.Lag) * max(ramp(s.Failing, 0, 0.1), ramp(s.Stuck, 0.5, 0.8)) * there
 }
 
 // pause: a process that stands still now and then hurts some calls of all operations, by far, and in bunches.
