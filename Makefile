@@ -101,14 +101,14 @@ bench: ## Cost per span, ours and our peers', and of a breaker's record path (OU
 	@cd bench && $(GO) run . $(if $(OUT),-out '$(abspath $(OUT))')
 
 .PHONY: scenarios
-scenarios: ## Simulate failures and judge the verdicts (FILES='glob', SEEDS=1, OUT=file.json)
+scenarios: ## Simulate failures and judge the verdicts (FILES='glob', SEEDS=1, OUT=file.json, ARGS='-rate 20 -v')
 	@$(GO) build -o bin/scenarios ./cmd/scenarios
-	@bin/scenarios -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)')
+	@bin/scenarios -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)') $(ARGS)
 
 .PHONY: scenarios-full
 scenarios-full: ## The same at all axes: traffic, sampling, skew, loss, disorder, logs, severity (SEEDS=1; takes long)
 	@$(GO) build -o bin/scenarios ./cmd/scenarios
-	@bin/scenarios -full -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)')
+	@bin/scenarios -full -files '$(FILES)' -seeds '$(SEEDS)' $(if $(OUT),-out '$(OUT)') $(ARGS)
 
 .PHONY: accuracy
 accuracy: ## How often Explain names the guilty one of labelled incidents (DATASET=dir, OUT=file.json, ARGS='-logs=false -kinds=false -explain')

@@ -31,13 +31,13 @@ func TestNezha(t *testing.T) {
 		most int // of train-ticket, right first
 	}{
 		{nil, map[string]least{"online-boutique": {16, 17}, "train-ticket": {20, 22}}, 24},
-		{[]string{"-places=false"}, map[string]least{"train-ticket": {18, 20}}, 24},
-		{[]string{"-joined=false"}, map[string]least{"train-ticket": {14, 16}}, 24},
-		{[]string{"-logs=false"}, map[string]least{"train-ticket": {11, 12}}, 16}, // logs do make a difference
+		{[]string{"-places=false", "-only=nezha-tt"}, map[string]least{"train-ticket": {18, 20}}, 24},
+		{[]string{"-joined=false", "-only=nezha-tt"}, map[string]least{"train-ticket": {14, 16}}, 24},
+		{[]string{"-logs=false", "-only=nezha-tt"}, map[string]least{"train-ticket": {11, 12}}, 16}, // logs do make a difference
 	} {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
 			d, _ := measure(t, append([]string{"-dataset", dir}, tt.args...)...)
-			assert.Len(t, d.Sets, 2)
+			assert.GreaterOrEqual(t, len(d.Sets), len(tt.want))
 			for _, s := range d.Sets {
 				assert.GreaterOrEqual(t, s.Top1, tt.want[s.System].first, "%s, right first", s.System)
 				assert.GreaterOrEqual(t, s.Top3, tt.want[s.System].three, "%s, right within three", s.System)
