@@ -104,6 +104,9 @@ func (e *Emitter) HasOutlet() bool {
 	return e.attached()
 }
 
+// Waiting is how many records wait for delivery.
+func (e *Emitter) Waiting() int { return len(e.queue) }
+
 // Shutdown delivers what is queued, as long as ctx allows, and ends the goroutine. Safe without Start, and twice.
 func (e *Emitter) Shutdown(ctx context.Context) error {
 	e.mu.Lock()

@@ -219,12 +219,14 @@ func TestFullQueueIsFlushedByTheLastOutlet(t *testing.T) {
 		emitAll(e, events(0, 1))
 		synctest.Wait()
 		require.Equal(t, 2, emitAll(e, events(1, 3)))
+		assert.Equal(t, 2, e.Waiting(), "that which is being delivered is not waiting")
 		go func() {
 			time.Sleep(time.Second)
 			close(s.gate)
 		}()
 		require.NoError(t, o.Detach(t.Context()))
 		assert.Equal(t, events(0, 3), s.got())
+		assert.Zero(t, e.Waiting())
 		require.NoError(t, e.Shutdown(t.Context()))
 	})
 }

@@ -127,6 +127,7 @@ const (
 	metricFrom      = "from"
 	metricTo        = "to"
 	metricReason    = "reason"
+	metricOutcome   = "outcome"
 	metricLimit     = "limit"
 	metricEvent     = "event"
 )

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
@@ -95,8 +96,9 @@ func (e *breakerEngine) Shutdown(ctx context.Context) error {
 func (e *breakerEngine) learn(b *batch) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	done := false
+	done, began := false, time.Now()
 	defer func() {
+		e.telemetry.busy.Add(int64(time.Since(began)))
 		if !done {
 			e.telemetry.retire(e.core)
 			e.reset()

@@ -104,12 +104,15 @@ func (e *breakerEngine) resume(b *batch) {
 	gap := time.Duration(b.calls.Calls[0].End - before.Head())
 	switch {
 	case gap < -e.cfg.AllowedLateness || gap > 2*parkedFor:
+		e.telemetry.reloaded(reloadTime)
 		return
 	case !before.Reconfigure(e.cfg.settings(), e.happened):
+		e.telemetry.reloaded(reloadSettings)
 		e.logger.Info("The window or max_spans was changed: all breakers begin anew, closed")
 		return
 	}
 	e.core = before
 	e.publish()
+	e.telemetry.reloaded(reloadKept)
 	e.logger.Info("Breakers go on from before the reload; those whose settings were changed begin anew")
 }

@@ -39,6 +39,7 @@ type telemetry struct {
 
 	annotated     [circuit.NumStates]atomic.Int64
 	annotatedLogs atomic.Int64
+	busy          atomic.Int64 // nanoseconds that the analysis has taken
 
 	// Under the engine's lock.
 	skips [call.NumSkips]int64
@@ -51,6 +52,7 @@ func newTelemetry(set processor.Settings, e *breakerEngine) (*telemetry, error) 
 		return nil, err
 	}
 	t := &telemetry{builder: tb, id: attribute.String(metricProcessor, set.ID.String()), engine: e}
+	t.begin()
 	if err := t.register(); err != nil {
 		tb.Shutdown()
 		return nil, err
@@ -59,6 +61,21 @@ func newTelemetry(set processor.Settings, e *breakerEngine) (*telemetry, error) 
 }
 
 func (t *telemetry) shutdown() { t.builder.Shutdown() }
+
+// begin makes the series of what happens seldom: increase() does not see the first of a series that begins with it.
+func (t *telemetry) begin() {
+	ctx, b := context.Background(), t.builder
+	b.ProcessorBreakerPanics.Add(ctx, 0, t.with())
+	for _, reason := range [...]string{lostQueueFull, lostNoPipeline, lostDelivery} {
+		b.ProcessorBreakerEventsLost.Add(ctx, 0, t.with(attribute.String(metricReason, reason)))
+	}
+	for _, change := range [...][2]circuit.State{
+		{circuit.Closed, circuit.Open}, {circuit.Open, circuit.HalfOpen}, {circuit.HalfOpen, circuit.Open}, {circuit.HalfOpen, circuit.Closed},
+	} {
+		b.ProcessorBreakerTransitions.Add(ctx, 0,
+			t.with(attribute.String(metricFrom, change[0].String()), attribute.String(metricTo, change[1].String())))
+	}
+}
 
 // with returns the series of the component with the further attributes.
 func (t *telemetry) with(more ...attribute.KeyValue) metric.MeasurementOption {
@@ -84,6 +101,17 @@ func (t *telemetry) event(ev *decision.Event) {
 
 func (t *telemetry) lost(reason string) {
 	t.builder.ProcessorBreakerEventsLost.Add(context.Background(), 1, t.with(attribute.String(metricReason, reason)))
+}
+
+// What became of what was learned before a reload.
+const (
+	reloadKept     = "kept"
+	reloadSettings = "other_settings"
+	reloadTime     = "other_time"
+)
+
+func (t *telemetry) reloaded(outcome string) {
+	t.builder.ProcessorBreakerReloads.Add(context.Background(), 1, t.with(attribute.String(metricOutcome, outcome)))
 }
 
 func (t *telemetry) panicked() {
@@ -121,6 +149,12 @@ func (t *telemetry) register() error {
 		b.RegisterProcessorBreakerTraceLooksCallback(t.observeLooks),
 		b.RegisterProcessorBreakerObedienceCallback(t.observeObedience),
 		b.RegisterProcessorBreakerAnnotatedLogRecordsCallback(t.observeAnnotatedLogs),
+		b.RegisterProcessorBreakerAnalysisTimeCallback(t.observeTime),
+		b.RegisterProcessorBreakerForgottenCallback(t.observeForgotten),
+		b.RegisterProcessorBreakerStateOmittedCallback(t.observeOmitted),
+		b.RegisterProcessorBreakerReadyCallback(t.observeReady),
+		b.RegisterProcessorBreakerStateBytesCallback(t.observeBytes),
+		b.RegisterProcessorBreakerEventQueueCallback(t.observeQueue),
 	)
 }
 
@@ -216,6 +250,56 @@ func (t *telemetry) observeObedience(_ context.Context, o metric.Float64Observer
 			o.Observe(list[i].Obedience, t.with(attribute.String(metricBreaker, list[i].Name)))
 		}
 	}
+	return nil
+}
+
+func (t *telemetry) observeTime(_ context.Context, o metric.Float64Observer) error {
+	o.Observe(time.Duration(t.busy.Load()).Seconds(), t.with())
+	return nil
+}
+
+func (t *telemetry) observeForgotten(_ context.Context, o metric.Int64Observer) error {
+	c, _ := t.counts()
+	o.Observe(c.Idle, t.with())
+	return nil
+}
+
+func (t *telemetry) observeOmitted(_ context.Context, o metric.Int64Observer) error {
+	t.engine.mu.Lock()
+	states := t.engine.core.States()
+	t.engine.mu.Unlock()
+	shown := int64(0)
+	for s, n := range states {
+		if circuit.State(s) != circuit.Closed {
+			shown += n
+		}
+	}
+	o.Observe(max(0, shown-maxStateSeries), t.with())
+	return nil
+}
+
+func (t *telemetry) observeReady(_ context.Context, o metric.Int64Observer) error {
+	t.engine.mu.Lock()
+	ready := t.engine.core.Ready()
+	t.engine.mu.Unlock()
+	is := int64(0)
+	if ready {
+		is = 1
+	}
+	o.Observe(is, t.with())
+	return nil
+}
+
+func (t *telemetry) observeBytes(_ context.Context, o metric.Int64Observer) error {
+	t.engine.mu.Lock()
+	n := t.engine.core.Bytes()
+	t.engine.mu.Unlock()
+	o.Observe(n, t.with())
+	return nil
+}
+
+func (t *telemetry) observeQueue(_ context.Context, o metric.Int64Observer) error {
+	o.Observe(int64(t.engine.emitter.Waiting()), t.with())
 	return nil
 }
 

@@ -6,11 +6,13 @@ package rcaprocessor // import "github.com/firebreak-otel/firebreak/processor/rc
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
@@ -40,6 +42,7 @@ type rcaEngine struct {
 	core    *engine.Engine
 	pending []incident.Incident
 	seen    breakers
+	turn    time.Time // when the one who has the lock got it
 	heard   time.Time // when data came last
 	ready   bool      // it was said that enough was seen
 
@@ -56,6 +59,9 @@ type rcaEngine struct {
 	done     sync.WaitGroup
 	panicked sync.Once
 	lost     sync.Once
+
+	host    atomic.Pointer[component.Host]
+	failing atomic.Bool // a panic was reported as the component's status
 }
 
 // batch is the scratch memory for one ptrace.Traces.
@@ -84,10 +90,13 @@ func newEngine(set processor.Settings, cfg *Config) (*rcaEngine, error) {
 		Version:   set.BuildInfo.Version,
 		QueueSize: cfg.EventQueueSize,
 		OnLost: func(err error) {
-			e.telemetry.lost("delivery")
+			e.telemetry.lost(lostDelivery)
 			e.logger.Warn("An event record was not delivered", zap.Error(err))
 		},
 	})
+	if err := t.watchQueue(e.emitter.Waiting); err != nil {
+		return nil, err
+	}
 	e.reset()
 	return e, nil
 }
@@ -100,6 +109,7 @@ func (e *rcaEngine) reset() {
 
 // Start takes up the state of an earlier run, and begins to deliver event records and to watch for data that stops.
 func (e *rcaEngine) Start(ctx context.Context, host component.Host) error {
+	e.host.Store(&host)
 	if err := e.openState(ctx, host); err != nil {
 		return err
 	}
@@ -160,7 +170,7 @@ func (e *rcaEngine) processTraces(_ context.Context, td ptrace.Traces) (ptrace.T
 	e.read(td, func(b *batch) {
 		e.telemetry.skipped(&b.calls)
 		e.guarded(func() {
-			e.heard = time.Now()
+			e.heard = e.turn
 			b.marks = e.core.Learn(&b.calls, b.marks)
 			e.seen.note(td, b, e.core.Head())
 			if e.cfg.holds() {
@@ -214,6 +224,7 @@ func (e *rcaEngine) processLogs(_ context.Context, ld plog.Logs) (plog.Logs, err
 	e.contain(func() {
 		lines := e.lines.Get().(*[]engine.LogLine)
 		*lines = readLines(ld, (*lines)[:0])
+		e.telemetry.muted(ld.LogRecordCount() - len(*lines))
 		var marks []logMark
 		e.guarded(func() {
 			learnLines(e.core, *lines)
@@ -293,9 +304,9 @@ func (e *rcaEngine) deliver() {
 
 // lose counts an event record that was not taken, and says so the first time.
 func (e *rcaEngine) lose() {
-	reason, advice := "no_logs_pipeline", "add the processor to a logs pipeline"
+	reason, advice := lostNoPipeline, "add the processor to a logs pipeline"
 	if e.emitter.HasOutlet() {
-		reason, advice = "queue_full", "raise event_queue_size, or see what holds the logs pipeline up"
+		reason, advice = lostQueueFull, "raise event_queue_size, or see what holds the logs pipeline up"
 	}
 	e.telemetry.lost(reason)
 	e.lost.Do(func() {
@@ -308,11 +319,14 @@ func (e *rcaEngine) lose() {
 func (e *rcaEngine) guarded(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.turn = time.Now()
 	if !e.contain(f) {
 		e.telemetry.retire()
 		e.reset()
+	} else if e.failing.Load() && e.failing.CompareAndSwap(true, false) {
+		e.report(componentstatus.NewEvent(componentstatus.StatusOK))
 	}
-	e.telemetry.observe(e.core, e.traces)
+	e.telemetry.observe(e.core, e.traces, &e.seen, e.turn)
 	e.suspecting.Store(e.traces.Of(e.core) && e.traces.Suspecting())
 	e.mayBeDue()
 }
@@ -326,8 +340,17 @@ func (e *rcaEngine) contain(f func()) (ok bool) {
 				e.logger.Error("A defect in the rca processor was contained; telemetry passes on. Please report it; further ones are only counted",
 					zap.Any("panic", r), zap.Stack("stack"))
 			})
+			e.failing.Store(true)
+			e.report(componentstatus.NewRecoverableErrorEvent(fmt.Errorf("a defect was contained: %v", r)))
 		}
 	}()
 	f()
 	return true
+}
+
+// report tells the component's status, if there is anybody to tell.
+func (e *rcaEngine) report(ev *componentstatus.Event) {
+	if host := e.host.Load(); host != nil {
+		componentstatus.ReportStatus(*host, ev)
+	}
 }

@@ -130,8 +130,8 @@ func (p *bumpy) close() {
 			p.waited[signal] += p.rig.items("held_released", signal, reason)
 		}
 	}
-	if _, err := p.rig.telemetry.GetMetric("otelcol_processor_rca_panics"); err == nil {
-		p.panics++
+	if m, err := p.rig.telemetry.GetMetric("otelcol_processor_rca_panics"); err == nil {
+		p.panics += int(m.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
 	}
 	if m, err := p.rig.telemetry.GetMetric("otelcol_processor_rca_events_lost"); err == nil {
 		for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {

@@ -127,6 +127,7 @@ func (e *rcaEngine) load(ctx context.Context, s *stateStore) (outcome string, er
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.turn = time.Now()
 	var core *engine.Engine
 	if !e.contain(func() { core, err = engine.Restore(e.cfg.settings(), payload, e.keep) }) {
 		return coldCorrupt, state.ErrCorrupt
@@ -135,7 +136,7 @@ func (e *rcaEngine) load(ctx context.Context, s *stateStore) (outcome string, er
 		return outcomeOf(err), err
 	}
 	e.core, s.savedAt = core, core.Head()
-	e.telemetry.observe(core, nil)
+	e.telemetry.observe(core, nil, &e.seen, e.turn)
 	return loaded, nil
 }
 

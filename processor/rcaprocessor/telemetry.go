@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/attribute"
@@ -27,6 +28,9 @@ const (
 	keyRoleMetric   = "role"
 	keyOutcome      = "outcome"
 	keySignal       = "signal"
+	keyForgotten    = "kind"
+	keyIDs          = "ids"
+	keyLevel        = "state"
 )
 
 // telemetry is the processor's self-telemetry. Every series carries the component ID.
@@ -41,6 +45,10 @@ type telemetry struct {
 	lapse graph.Overflow
 	cut   int64 // rows left out of saved states
 	full  int64 // items that there was no room to hold back
+	mute  int64 // log records without a text
+	gone  int64 // sightings of breakers that made room
+	busy  time.Duration
+	pairs pairing
 }
 
 // snapshot is the state of an engine as of the last batch.
@@ -51,6 +59,8 @@ type snapshot struct {
 	ready  bool
 	open   int
 	lag    float64
+
+	suspected, felt int64 // symptoms
 }
 
 func newTelemetry(set processor.Settings) (*telemetry, error) {
@@ -59,6 +69,7 @@ func newTelemetry(set processor.Settings) (*telemetry, error) {
 		return nil, err
 	}
 	t := &telemetry{builder: tb, id: attribute.String(keyProcessor, set.ID.String())}
+	t.begin()
 	if err := t.register(); err != nil {
 		tb.Shutdown()
 		return nil, err
@@ -76,14 +87,33 @@ func (t *telemetry) with(key, value string) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(t.id, attribute.String(key, value)))
 }
 
-// observe notes the state of the engine at hand, and of its watch where it has one.
-func (t *telemetry) observe(e *engine.Engine, w *engine.Watch) {
+// begin makes the series of what happens seldom: increase() does not see the first of a series that begins with it.
+func (t *telemetry) begin() {
+	ctx, b := context.Background(), t.builder
+	b.ProcessorRcaPanics.Add(ctx, 0, t.with("", ""))
+	b.ProcessorRcaIncidentsOpened.Add(ctx, 0, t.with("", ""))
+	b.ProcessorRcaIncidentsUpdated.Add(ctx, 0, t.with("", ""))
+	for _, reason := range [...]string{resolvedWell, resolvedStale} {
+		b.ProcessorRcaIncidentsResolved.Add(ctx, 0, t.with(keyReasonMetric, reason))
+	}
+	for _, reason := range [...]string{lostQueueFull, lostNoPipeline, lostDelivery} {
+		b.ProcessorRcaEventsLost.Add(ctx, 0, t.with(keyReasonMetric, reason))
+	}
+}
+
+// observe notes the state of the engine at hand, of its watch where it has one, and of the breakers that were seen, when
+// the analysis, which began at began, is done.
+func (t *telemetry) observe(e *engine.Engine, w *engine.Watch, seen *breakers, began time.Time) {
 	s := snapshot{counts: e.Counts(), ready: e.Ready(), open: len(e.Open()), lag: seconds(e.Lag())}
 	s.size, s.beyond = e.Size()
 	s.size.Bytes += w.Bytes()
 	s.counts.HurtForgotten += w.Dropped()
+	s.suspected, s.felt = e.Symptoms()
+	took := time.Since(began)
 	t.mu.Lock()
-	t.now = s
+	t.now, t.gone = s, seen.gone
+	t.busy += took
+	t.pairs.note(began, t.past.Paired+s.counts.Paired, t.past.Unanswered+s.counts.Unanswered)
 	t.mu.Unlock()
 }
 
@@ -121,12 +151,35 @@ func (t *telemetry) annotated(counter metric.Int64Counter, n *roleCounts) {
 	}
 }
 
+// Why an incident ended.
+const (
+	resolvedWell  = "well"
+	resolvedStale = "stale"
+)
+
 func (t *telemetry) changed(in *incident.Incident) {
-	if in.State == incident.Opened {
-		t.builder.ProcessorRcaIncidentsOpened.Add(context.Background(), 1, t.with("", ""))
-		t.builder.ProcessorRcaDetectionDelay.Record(context.Background(), seconds(in.Delay), t.with("", ""))
+	ctx, b := context.Background(), t.builder
+	switch in.State {
+	case incident.Opened:
+		b.ProcessorRcaIncidentsOpened.Add(ctx, 1, t.with("", ""))
+		b.ProcessorRcaDetectionDelay.Record(ctx, seconds(in.Delay), t.with("", ""))
+	case incident.Updated:
+		b.ProcessorRcaIncidentsUpdated.Add(ctx, 1, t.with("", ""))
+	case incident.Resolved:
+		reason := resolvedWell
+		if in.Stale {
+			reason = resolvedStale
+		}
+		b.ProcessorRcaIncidentsResolved.Add(ctx, 1, t.with(keyReasonMetric, reason))
 	}
 }
+
+// Why an event record was lost.
+const (
+	lostQueueFull  = "queue_full"
+	lostNoPipeline = "no_logs_pipeline"
+	lostDelivery   = "delivery"
+)
 
 func (t *telemetry) lost(reason string) {
 	t.builder.ProcessorRcaEventsLost.Add(context.Background(), 1, t.with(keyReasonMetric, reason))
@@ -164,6 +217,15 @@ func (t *telemetry) unheld(n int) {
 	t.mu.Unlock()
 }
 
+// muted counts log records that say nothing.
+func (t *telemetry) muted(n int) {
+	if n > 0 {
+		t.mu.Lock()
+		t.mute += int64(n)
+		t.mu.Unlock()
+	}
+}
+
 // stateCut counts rows that a saved state has no room for.
 func (t *telemetry) stateCut(rows int64) {
 	t.mu.Lock()
@@ -179,6 +241,14 @@ func (t *telemetry) read() (snapshot, [call.NumSkips]int64) {
 	s.counts.Add(t.past)
 	s.beyond.Add(t.lapse)
 	return s, t.skips
+}
+
+// watchQueue observes how many event records wait.
+func (t *telemetry) watchQueue(waiting func() int) error {
+	return t.builder.RegisterProcessorRcaEventQueueCallback(func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(int64(waiting()), t.with("", ""))
+		return nil
+	})
 }
 
 // watchHeld observes how much is held back.
@@ -212,6 +282,11 @@ func (t *telemetry) register() error {
 			o.Observe(s.lag, t.with("", ""))
 			return nil
 		}),
+		b.RegisterProcessorRcaAnalysisTimeCallback(t.observeTime),
+		b.RegisterProcessorRcaPairingRatioCallback(t.observePairing),
+		b.RegisterProcessorRcaSymptomsCallback(t.observeSymptoms),
+		b.RegisterProcessorRcaForgottenCallback(t.observeForgotten),
+		b.RegisterProcessorRcaLogsReadCallback(t.observeLogsRead),
 		b.RegisterProcessorRcaLogsSkippedCallback(t.observeLogsSkipped),
 		b.RegisterProcessorRcaSpansSkippedCallback(t.observeSkipped),
 		b.RegisterProcessorRcaSpansUnpairedCallback(t.observeUnpaired),
@@ -228,6 +303,7 @@ func (t *telemetry) observeSkipped(_ context.Context, o metric.Int64Observer) er
 	t.each(o, keyReasonMetric, "clock_rebased", s.counts.Rebased)
 	t.each(o, keyReasonMetric, "duplicate", s.counts.Duplicates)
 	t.each(o, keyReasonMetric, "parent_cycle", s.counts.Cycles)
+	t.each(o, keyReasonMetric, "no_room", s.counts.Unplaced)
 	return nil
 }
 
@@ -235,6 +311,10 @@ func (t *telemetry) observeLogsSkipped(_ context.Context, o metric.Int64Observer
 	s, _ := t.read()
 	t.each(o, keyReasonMetric, "time", s.counts.LogsMisplaced)
 	t.each(o, keyReasonMetric, "service", s.counts.LogsUnplaced)
+	t.mu.Lock()
+	mute := t.mute
+	t.mu.Unlock()
+	t.each(o, keyReasonMetric, "no_text", mute)
 	return nil
 }
 
@@ -259,9 +339,13 @@ func (t *telemetry) observeLimits(_ context.Context, o metric.Int64Observer) err
 	t.each(o, keyLimit, "partitions", s.counts.Lanes)
 	t.each(o, keyLimit, "evidence", s.counts.EvidenceFull)
 	t.each(o, keyLimit, "log_templates", s.counts.LogTemplates)
+	t.each(o, keyLimit, "incidents", s.counts.Incidents.Open)
+	t.each(o, keyLimit, "past_incidents", s.counts.Incidents.Past)
+	t.each(o, keyLimit, "incident_history", s.counts.Incidents.Untold)
 	t.mu.Lock()
-	cut, full := t.cut, t.full
+	cut, full, gone := t.cut, t.full, t.gone
 	t.mu.Unlock()
+	t.each(o, keyLimit, "breakers", gone)
 	t.each(o, keyLimit, "state_bytes", cut)
 	t.each(o, keyLimit, "held_bytes", full)
 	return nil

@@ -66,6 +66,7 @@ func TestBytesAnEdge(t *testing.T) {
 			t.Logf("%.0f bytes an edge at %d edges", each, w.Len())
 			assert.GreaterOrEqual(t, w.Len(), n*n)
 			assert.Less(t, each, tt.most)
+			assert.InEpsilon(t, each, float64(w.Bytes()-fixedBytes)/n/n, 0.35, "what is said of it is about true")
 		})
 	}
 }

@@ -15,6 +15,7 @@ func (t *Table) lookAround(n int, now int64, tell func(Event)) {
 		e := t.order[t.hand]
 		if t.head-e.lastSeen > t.set.Idle && (!e.active && e.Breaker.State() == circuit.Closed || !e.decides()) {
 			t.remove(e)
+			t.Idle++
 			continue
 		}
 		t.hand++

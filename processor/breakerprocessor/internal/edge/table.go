@@ -94,6 +94,8 @@ type Table struct {
 	// AliasesFull counts the names that could not be learned for want of place, OperationsFull the calls that
 	// were counted on the edge for all other operations.
 	AliasesFull, OperationsFull int64
+	// Idle counts the edges that were forgotten because nothing was seen of them for long.
+	Idle int64
 }
 
 // NewTable makes an empty table.

@@ -62,6 +62,8 @@ type Counts struct {
 	// Future calls were counted at the head of event time, Rebased ones moved it.
 	Future, Rebased             int64
 	AliasesFull, OperationsFull int64
+	// Idle edges were forgotten.
+	Idle int64
 	Stories
 }
 
@@ -74,6 +76,7 @@ func (c *Counts) Add(other Counts) {
 	c.Rebased += other.Rebased
 	c.AliasesFull += other.AliasesFull
 	c.OperationsFull += other.OperationsFull
+	c.Idle += other.Idle
 	c.Stories.add(&other.Stories)
 }
 
@@ -227,11 +230,17 @@ func after(t int64) int64 {
 // Counts are the counts so far.
 func (e *Engine) Counts() Counts {
 	c := e.counts
-	c.AliasesFull, c.OperationsFull = e.table.AliasesFull, e.table.OperationsFull
+	c.AliasesFull, c.OperationsFull, c.Idle = e.table.AliasesFull, e.table.OperationsFull, e.table.Idle
 	c.Stories = e.stories.counts
 	c.Unfound += int64(e.stories.log.Cut())
 	return c
 }
+
+// Ready says that a whole window has been seen: breakers may open.
+func (e *Engine) Ready() bool { return e.begun && !e.table.Warming() }
+
+// Bytes returns about how much memory the engine holds. It walks the edges.
+func (e *Engine) Bytes() int64 { return e.table.Bytes() + e.stories.log.Bytes() }
 
 // Settling is how long a failure's story is awaited at present, in nanoseconds.
 func (e *Engine) Settling() int64 { return e.table.Settling() }

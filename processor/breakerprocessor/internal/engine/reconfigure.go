@@ -28,7 +28,7 @@ func (e *Engine) Reconfigure(set Settings, tell func(decision.Event)) bool {
 	s := e.stories
 	s.soon.limit, s.rest.limit = set.MaxFailing, set.MaxFailing
 	s.counts = Stories{Unfound: -int64(s.log.Cut())} // the log goes on counting
-	e.table.AliasesFull, e.table.OperationsFull = 0, 0
+	e.table.AliasesFull, e.table.OperationsFull, e.table.Idle = 0, 0, 0
 	e.set, e.tell, e.counts = set, tell, Counts{}
 	return true
 }

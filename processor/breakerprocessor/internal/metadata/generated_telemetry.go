@@ -28,17 +28,24 @@ type TelemetryBuilder struct {
 	meter                               metric.Meter
 	mu                                  sync.Mutex
 	registrations                       []metric.Registration
+	ProcessorBreakerAnalysisTime        metric.Float64ObservableCounter
 	ProcessorBreakerAnnotatedLogRecords metric.Int64ObservableCounter
 	ProcessorBreakerAnnotatedSpans      metric.Int64ObservableCounter
+	ProcessorBreakerEventQueue          metric.Int64ObservableGauge
 	ProcessorBreakerEventsLost          metric.Int64Counter
 	ProcessorBreakerFindings            metric.Int64Counter
+	ProcessorBreakerForgotten           metric.Int64ObservableCounter
 	ProcessorBreakerLateSpans           metric.Int64ObservableCounter
 	ProcessorBreakerLimitHits           metric.Int64ObservableCounter
 	ProcessorBreakerObedience           metric.Float64ObservableGauge
 	ProcessorBreakerPanics              metric.Int64Counter
+	ProcessorBreakerReady               metric.Int64ObservableGauge
+	ProcessorBreakerReloads             metric.Int64Counter
 	ProcessorBreakerSettling            metric.Float64ObservableGauge
 	ProcessorBreakerSpansSkipped        metric.Int64ObservableCounter
 	ProcessorBreakerState               metric.Int64ObservableGauge
+	ProcessorBreakerStateBytes          metric.Int64ObservableGauge
+	ProcessorBreakerStateOmitted        metric.Int64ObservableGauge
 	ProcessorBreakerTraceLooks          metric.Int64ObservableCounter
 	ProcessorBreakerTracked             metric.Int64ObservableGauge
 	ProcessorBreakerTransitions         metric.Int64Counter
@@ -53,6 +60,21 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorBreakerAnalysisTimeCallback sets callback for observable ProcessorBreakerAnalysisTime metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerAnalysisTimeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorBreakerAnalysisTime, obs: o})
+		return nil
+	}, builder.ProcessorBreakerAnalysisTime)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterProcessorBreakerAnnotatedLogRecordsCallback sets callback for observable ProcessorBreakerAnnotatedLogRecords metric.
@@ -76,6 +98,36 @@ func (builder *TelemetryBuilder) RegisterProcessorBreakerAnnotatedSpansCallback(
 		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerAnnotatedSpans, obs: o})
 		return nil
 	}, builder.ProcessorBreakerAnnotatedSpans)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerEventQueueCallback sets callback for observable ProcessorBreakerEventQueue metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerEventQueueCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerEventQueue, obs: o})
+		return nil
+	}, builder.ProcessorBreakerEventQueue)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerForgottenCallback sets callback for observable ProcessorBreakerForgotten metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerForgottenCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerForgotten, obs: o})
+		return nil
+	}, builder.ProcessorBreakerForgotten)
 	if err != nil {
 		return err
 	}
@@ -130,6 +182,21 @@ func (builder *TelemetryBuilder) RegisterProcessorBreakerObedienceCallback(cb me
 	return nil
 }
 
+// RegisterProcessorBreakerReadyCallback sets callback for observable ProcessorBreakerReady metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerReadyCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerReady, obs: o})
+		return nil
+	}, builder.ProcessorBreakerReady)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorBreakerSettlingCallback sets callback for observable ProcessorBreakerSettling metric.
 func (builder *TelemetryBuilder) RegisterProcessorBreakerSettlingCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -166,6 +233,36 @@ func (builder *TelemetryBuilder) RegisterProcessorBreakerStateCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerState, obs: o})
 		return nil
 	}, builder.ProcessorBreakerState)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerStateBytesCallback sets callback for observable ProcessorBreakerStateBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerStateBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerStateBytes, obs: o})
+		return nil
+	}, builder.ProcessorBreakerStateBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorBreakerStateOmittedCallback sets callback for observable ProcessorBreakerStateOmitted metric.
+func (builder *TelemetryBuilder) RegisterProcessorBreakerStateOmittedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorBreakerStateOmitted, obs: o})
+		return nil
+	}, builder.ProcessorBreakerStateOmitted)
 	if err != nil {
 		return err
 	}
@@ -243,6 +340,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorBreakerAnalysisTime, err = builder.meter.Float64ObservableCounter(
+		"otelcol_processor_breaker_analysis_time",
+		metric.WithDescription("Time that the analysis has taken. Spans wait for it while it lasts. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerAnnotatedLogRecords, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_breaker_annotated_log_records",
 		metric.WithDescription("Log records of services whose dependency was open that were given breaker attributes. [Alpha]"),
@@ -255,6 +358,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerEventQueue, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_event_queue",
+		metric.WithDescription("Event records that wait for the logs pipeline. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerEventsLost, err = builder.meter.Int64Counter(
 		"otelcol_processor_breaker_events_lost",
 		metric.WithDescription("Event records that could not be delivered, by reason (queue_full, no_logs_pipeline, delivery). [Alpha]"),
@@ -265,6 +374,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_breaker_findings",
 		metric.WithDescription("Events other than changes of state (breaker.suppressed, .stalled, .retry_storm, .instance_degraded, .backlog), when they begin. The reason is that of breaker.suppressed, else empty. [Alpha]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerForgotten, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_breaker_forgotten",
+		metric.WithDescription("Edges that were forgotten because nothing was seen of them for idle_timeout. [Alpha]"),
+		metric.WithUnit("{edge}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerLateSpans, err = builder.meter.Int64ObservableCounter(
@@ -291,6 +406,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{panic}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerReady, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_ready",
+		metric.WithDescription("1 when enough was seen for breakers to open, 0 in the first window. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerReloads, err = builder.meter.Int64Counter(
+		"otelcol_processor_breaker_reloads",
+		metric.WithDescription("What was learned before a reload of the configuration, by what became of it. kept, breakers go on, those whose settings were changed begin anew; other_settings, all begin anew because the window or max_spans was changed; other_time, they do because the spans are of another time. [Alpha]"),
+		metric.WithUnit("{reload}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerSettling, err = builder.meter.Float64ObservableGauge(
 		"otelcol_processor_breaker_settling",
 		metric.WithDescription("How long a failure waits at present for the callee's own spans, as learned from how late these come. [Alpha]"),
@@ -307,6 +434,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_breaker_state",
 		metric.WithDescription("1 for the state that a breaker is in and 0 for the others. Only breakers that are not closed have series, 100 of them at most. [Alpha]"),
 		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerStateBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_state_bytes",
+		metric.WithDescription("Approximate memory held for analysis. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorBreakerStateOmitted, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_breaker_state_omitted",
+		metric.WithDescription("Breakers that are not closed and have no series of their own, because there are more than 100. [Alpha]"),
+		metric.WithUnit("{breaker}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorBreakerTraceLooks, err = builder.meter.Int64ObservableCounter(

@@ -119,6 +119,7 @@ func (e *Engine) observeOutgoing(spans []trace.Span, n *trace.Node, s *trace.Spa
 		callee = e.graph.Resolve(callee)
 		e.observeNode(callee, s.End, hurt)
 		if callee != 0 && e.graph.NodeAt(callee).Kind == call.NodeService {
+			e.counts.Unanswered++
 			// No answer was seen from one who answers: all of it is gap.
 			st.own.Observe(at, n.Own, s.Outcome().Bad(), e.tainted)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/baseline"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/blame"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/contrast"
+	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/detect"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/graph"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/incident"
 	"github.com/firebreak-otel/firebreak/processor/rcaprocessor/internal/queue"
@@ -54,7 +55,8 @@ type Counts struct {
 	TraceFull             int64 // beyond TraceSpans
 	TableFull             int64 // given out early for want of room
 	Unplaced              int64 // beyond the graph's limits
-	Paired, Unpaired      int64 // outgoing calls to services that were and were not seen answered
+	Paired, Unpaired      int64 // outgoing calls that were and were not seen answered, whoever they were to
+	Unanswered            int64 // of Unpaired: to services
 	Partial               int64 // spans whose parent was not there
 	Duplicates, Cycles    int64
 	LedgerFull            int64
@@ -66,6 +68,21 @@ type Counts struct {
 	LogsMisplaced         int64 // log lines of a time too far from that of the spans
 	LogsUnplaced          int64 // log lines of a service without spans that name no span
 	LogTemplates          int64 // log lines of templates beyond the limits
+	LogsOfSpans           int64 // log lines that name their span
+	LogsOfServices        int64 // log lines that do not
+	Incidents             incident.Beyond
+	Idle                  Idle
+}
+
+// Idle is how many of each were forgotten because nothing was seen of them for long.
+type Idle struct{ Nodes, Ops, Replicas, Edges int64 }
+
+// Add adds other's counts.
+func (i *Idle) Add(other Idle) {
+	i.Nodes += other.Nodes
+	i.Ops += other.Ops
+	i.Replicas += other.Replicas
+	i.Edges += other.Edges
 }
 
 // Add adds other's counts.
@@ -78,6 +95,7 @@ func (c *Counts) Add(other Counts) {
 	c.Unplaced += other.Unplaced
 	c.Paired += other.Paired
 	c.Unpaired += other.Unpaired
+	c.Unanswered += other.Unanswered
 	c.Partial += other.Partial
 	c.Duplicates += other.Duplicates
 	c.Cycles += other.Cycles
@@ -90,6 +108,10 @@ func (c *Counts) Add(other Counts) {
 	c.LogsMisplaced += other.LogsMisplaced
 	c.LogsUnplaced += other.LogsUnplaced
 	c.LogTemplates += other.LogTemplates
+	c.LogsOfSpans += other.LogsOfSpans
+	c.LogsOfServices += other.LogsOfServices
+	c.Incidents.Add(other.Incidents)
+	c.Idle.Add(other.Idle)
 }
 
 // Engine is one engine. New makes one. It is not safe for concurrent use.
@@ -120,7 +142,8 @@ type Engine struct {
 	now       int64             // end of the second being analysed
 	units     int64             // units of work so far
 	evictedAt int64
-	lastBad   int64 // the latest of all gates
+	lastBad   int64                  // the latest of all gates
+	levels    [detect.Open + 1]int64 // gates at each level in the latest second
 	parts     map[graph.NodeID]part
 	published []*incident.Incident
 
@@ -300,7 +323,14 @@ func (e *Engine) Counts() Counts {
 	c.MessagesLost = e.sent.Lost + e.receipts.Lost
 	c.EvidenceFull, c.LogsLost = e.study.store.Dropped(), e.study.logs.dropped
 	c.LogTemplates = e.study.store.Speechless()
+	c.Incidents.Add(e.keeper.Beyond) // on top of those of merged engines
 	return c
+}
+
+// Symptoms returns how many tests of what users and readers of topics get to feel suspected something in the latest
+// second, and how many were sure of it.
+func (e *Engine) Symptoms() (suspected, open int64) {
+	return e.levels[detect.Suspect], e.levels[detect.Open]
 }
 
 // Size is how much the engine holds at present.

@@ -20,9 +20,12 @@ func (e *Engine) evict(end int64) {
 	e.suspect()
 	e.study.store.Sweep()
 	nodes, all := 0, 0
+	idle := &e.counts.Idle
+	_, _, edges := e.graph.Size()
 	e.graph.Evict(end-max(e.set.IdleAfter, leastIdle), func(n graph.NodeID) {
 		nodes++
 		all++
+		idle.Nodes++
 		delete(e.parts, n)
 		if int(n) < len(e.nodes) {
 			e.sideBytes -= e.nodes[n].topic.bytes()
@@ -31,16 +34,20 @@ func (e *Engine) evict(end int64) {
 		e.sent.Forget(n)
 	}, func(op graph.OpID) {
 		all++
+		idle.Ops++
 		if int(op) < len(e.ops) {
 			e.sideBytes -= e.ops[op].bytes()
 			e.ops[op] = opStats{}
 		}
 	}, func(i graph.InstanceID) {
 		all++
+		idle.Replicas++
 		if int(i) < len(e.instances) {
 			e.instances[i] = instanceStats{}
 		}
 	})
+	_, _, left := e.graph.Size()
+	idle.Edges += int64(edges - left)
 	if all > 0 {
 		e.study.forget(e.graph)
 	}

@@ -145,6 +145,10 @@ func TestIdleIsForgotten(t *testing.T) {
 	after, _ := p.Size()
 	assert.Equal(t, before.Nodes, after.Nodes)
 	assert.Equal(t, before.Ops, after.Ops)
+	idle := p.Counts().Idle
+	assert.EqualValues(t, 2, idle.Nodes, "the old database and the old topic")
+	assert.GreaterOrEqual(t, idle.Edges, int64(2))
+	assert.GreaterOrEqual(t, idle.Ops, int64(2))
 	for i := range p.ops {
 		for _, a := range p.ops[i].awaits {
 			if a.node != 0 {

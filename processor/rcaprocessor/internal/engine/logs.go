@@ -126,6 +126,7 @@ func (e *Engine) LearnLog(l *LogLine) {
 	}
 	switch {
 	case l.Span != 0 && l.Trace != (trace.ID{}): // that it belongs to its span needs no clock
+		e.counts.LogsOfSpans++
 		kept := logLine{span: l.Span, template: l.Template, grave: l.Grave}
 		if !misplaced {
 			kept.node, kept.at = n, at
@@ -135,5 +136,7 @@ func (e *Engine) LearnLog(l *LogLine) {
 		e.counts.LogsUnplaced++
 	case misplaced:
 		e.counts.LogsMisplaced++
+	default:
+		e.counts.LogsOfServices++
 	}
 }

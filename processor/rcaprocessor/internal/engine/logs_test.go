@@ -200,6 +200,8 @@ func TestLinesWithoutAPlace(t *testing.T) {
 	c := p.Counts()
 	assert.EqualValues(t, 2, c.LogsMisplaced, "one that names its span needs no time")
 	assert.EqualValues(t, 1, c.LogsUnplaced)
+	assert.EqualValues(t, 1, c.LogsOfSpans)
+	assert.EqualValues(t, 1, c.LogsOfServices)
 	assert.Zero(t, c.LogTemplates)
 	for i := range uint64(1000) {
 		l := written(&gateway, head, i+1, false)

@@ -51,6 +51,7 @@ func (e *Engine) Merge(other *Engine) {
 	e.hurt.merge(&other.hurt, e.parts != nil)
 	e.counts.Add(other.counts)
 	e.counts.Cycles += other.walker.Cycles()
+	e.counts.Incidents.Add(other.keeper.Beyond)
 }
 
 // mergeRows adds what is kept under handles.

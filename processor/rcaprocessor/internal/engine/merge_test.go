@@ -307,7 +307,7 @@ func TestEveryFieldMerges(t *testing.T) {
 			"orphans", "lapsing", "lagging", "sideBytes", "study", "sent", // merged
 			"receipts",                                       // looked at with their traces, which come first
 			"set", "onChange", "visit", "tick", "restoredAt", // e's own
-			"walk", "serial", "traces", "called", "batch", "sources", // of the moment
+			"walk", "serial", "traces", "called", "batch", "sources", "levels", // of the moment
 		}},
 		{reflect.TypeFor[opStats](), []string{
 			"total", "own", "awaits", "runs", "answered", "asked", "called", "entry", "habits", "reader", "retries",

@@ -129,7 +129,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 	saved := []string{"clock", "graph", "ledger", "keeper", "ops", "instances", "nodes", "taints", "began", "now", "units", "evictedAt", "lastBad", "sent", "study", "orphans"}
 	derived := []string{"touched", "parts", "lapsing", "published", "restoredAt", "lagging", "sideBytes"}
 	given := []string{"set", "onChange", "visit", "tick"}
-	passing := []string{"table", "walker", "walk", "hurt", "serial", "called", "traces", "receipts", "batch", "sources", "counts"}
+	passing := []string{"table", "walker", "walk", "hurt", "serial", "called", "traces", "receipts", "batch", "sources", "counts", "levels"}
 	for f := range reflect.TypeFor[Engine]().Fields() {
 		assert.Contains(t, slices.Concat(saved, derived, given, passing), f.Name,
 			"write it in snapshot.go and raise snapshot.Version, or say here that it need not outlive a restart")

@@ -41,6 +41,7 @@ type alarm struct {
 // stepGates takes the second's counts of every entry operation to its gates.
 func (e *Engine) stepGates(end int64) alarm {
 	var a alarm
+	clear(e.levels[:])
 	perSecond := float64(e.units) / float64(max(1, (end-e.began)/second))
 	threshold := detect.Threshold(perSecond)
 	rest := e.touched[:0]
@@ -78,6 +79,7 @@ func (e *Engine) stepGates(end int64) alarm {
 func (e *Engine) note(a *alarm, g *detect.Gate, l detect.Level) {
 	e.lastBad = max(e.lastBad, g.LastBad()) // a gate that has come to rest meanwhile is not asked
 	a.level = max(a.level, l)
+	e.levels[l]++
 	if l == detect.Open {
 		if a.onset == 0 || g.Onset() < a.onset {
 			a.onset = g.Onset()

@@ -297,6 +297,7 @@ func TestReopensAmongPast(t *testing.T) {
 		require.Empty(t, l.keeper.Open())
 	}
 	require.Len(t, l.keeper.past, maxPast)
+	assert.Equal(t, Beyond{Past: 1}, l.keeper.Beyond)
 	l.keeper.past[1].Onset -= 1000 * second // to be told from a new one
 	l.times(2, true, verdictOf(root(2), .6))
 	assert.Equal(t, ids[root(2)], l.keeper.Open()[0].ID)
@@ -315,6 +316,8 @@ func TestOpenIsBounded(t *testing.T) {
 	l.times(2, true, all[0])
 	l.times(30, true, all...)
 	assert.Len(t, l.keeper.Open(), maxOpen)
+	assert.Positive(t, l.keeper.Beyond.Open)
+	assert.Zero(t, l.keeper.Beyond.Untold)
 }
 
 // A clock set back voids what ended and what was counted; what is open stays, in the time that is true now.

@@ -22,9 +22,10 @@ type Change struct {
 const maxHistory = 64
 
 // note writes down how the incident stands now. Copies of the incident share what was written before, and only that.
-func (in *Incident) note() {
+func (k *Keeper) note(in *Incident) {
 	if len(in.History) == maxHistory {
 		in.Untold++
+		k.Beyond.Untold++
 		return
 	}
 	v := &in.Verdict

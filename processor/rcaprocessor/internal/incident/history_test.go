@@ -40,12 +40,14 @@ func TestHistory(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
+	var k Keeper
 	in := new(Incident)
 	for range maxHistory + 7 {
-		in.note()
+		k.note(in)
 	}
 	assert.Len(t, in.History, maxHistory)
 	assert.Equal(t, 7, in.Untold)
+	assert.Equal(t, Beyond{Untold: 7}, k.Beyond)
 }
 
 // A clock set back takes what was said with it, and leaves alone what was handed out.

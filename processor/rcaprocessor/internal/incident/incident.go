@@ -53,6 +53,22 @@ type Keeper struct {
 	alarm   int64       // since when there is an alarm without an incident
 	looked  int64       // when open incidents were looked at last
 	streaks []streak    // of the causes that the latest verdicts named
+
+	Beyond Beyond
+}
+
+// Beyond counts what there was no room for.
+type Beyond struct {
+	Open   int64 // times that a cause got no incident because too many are open
+	Past   int64 // resolved incidents that were forgotten while the same trouble could still be theirs
+	Untold int64 // changes that an incident's history has no room for
+}
+
+// Add adds other's counts.
+func (b *Beyond) Add(other Beyond) {
+	b.Open += other.Open
+	b.Past += other.Past
+	b.Untold += other.Untold
 }
 
 // streak is since when verdicts running have named a root.
@@ -178,7 +194,7 @@ func (k *Keeper) begin(o *Observation, v Verdict) Incident {
 			in.History, in.Untold = slices.Clone(l.History), l.Untold
 		}
 	}
-	in.note()
+	k.note(in)
 	k.open = append(k.open, in)
 	return *in
 }
@@ -210,7 +226,7 @@ func (k *Keeper) mayUpdate(o *Observation) (changed []Incident) {
 			continue
 		}
 		in.State, in.Seen, in.Changed, in.Verdict = Updated, o.Head, o.Now, v
-		in.note()
+		k.note(in)
 		changed = append(changed, *in)
 	}
 	return changed
@@ -244,7 +260,11 @@ func (k *Keeper) mayJoin(o *Observation) (changed []Incident) {
 	long := k.named(vs, o.Now)
 	for i := range vs {
 		v := &vs[i]
-		if slices.Contains(open, v.Root) || v.Score < k.Policy.Confidence || long[i] < alone || len(k.open) == maxOpen {
+		if slices.Contains(open, v.Root) || v.Score < k.Policy.Confidence || long[i] < alone {
+			continue
+		}
+		if len(k.open) == maxOpen {
+			k.Beyond.Open++
 			continue
 		}
 		for _, m := range v.Moves {
@@ -281,7 +301,7 @@ func (k *Keeper) resolve(in *Incident, o *Observation) Incident {
 		}
 	}
 	in.State, in.Seen, in.Changed, in.Resolved = Resolved, o.Head, o.Now, o.Now
-	in.note()
+	k.note(in)
 	k.retire(in)
 	return *in
 }
@@ -290,6 +310,9 @@ func (k *Keeper) resolve(in *Incident, o *Observation) Incident {
 func (k *Keeper) retire(in *Incident) {
 	k.alarm, k.streaks = 0, nil
 	if k.past = append(k.past, in); len(k.past) > maxPast {
+		if in.Resolved-k.past[0].Resolved <= k.Policy.ReopenWithin {
+			k.Beyond.Past++
+		}
 		k.past = slices.Delete(k.past, 0, 1)
 	}
 }

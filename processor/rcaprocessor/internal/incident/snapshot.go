@@ -44,7 +44,7 @@ func (k *Keeper) Lapse(seen int64) (ended []Incident) {
 	k.alarm, k.looked, k.streaks = 0, 0, nil
 	for _, in := range k.open {
 		in.State, in.Changed, in.Resolved = Resolved, seen, seen
-		in.note()
+		k.note(in)
 		k.retire(in)
 		ended = append(ended, *in)
 	}

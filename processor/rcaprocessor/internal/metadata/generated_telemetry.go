@@ -25,33 +25,41 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                       metric.Meter
-	mu                          sync.Mutex
-	registrations               []metric.Registration
-	ProcessorRcaAnalysisLag     metric.Float64ObservableGauge
-	ProcessorRcaAnnotatedLogs   metric.Int64Counter
-	ProcessorRcaAnnotatedSpans  metric.Int64Counter
-	ProcessorRcaDetectionDelay  metric.Float64Histogram
-	ProcessorRcaEventsLost      metric.Int64Counter
-	ProcessorRcaGraphEdges      metric.Int64ObservableGauge
-	ProcessorRcaGraphNodes      metric.Int64ObservableGauge
-	ProcessorRcaHeldBytes       metric.Int64ObservableGauge
-	ProcessorRcaHeldRefused     metric.Int64Counter
-	ProcessorRcaHeldReleased    metric.Int64Counter
-	ProcessorRcaIncidentsActive metric.Int64ObservableGauge
-	ProcessorRcaIncidentsOpened metric.Int64Counter
-	ProcessorRcaLateSpans       metric.Int64ObservableCounter
-	ProcessorRcaLimitHits       metric.Int64ObservableCounter
-	ProcessorRcaLogsSkipped     metric.Int64ObservableCounter
-	ProcessorRcaLogsUnjoined    metric.Int64ObservableCounter
-	ProcessorRcaPanics          metric.Int64Counter
-	ProcessorRcaReady           metric.Int64ObservableGauge
-	ProcessorRcaSpansPaired     metric.Int64ObservableCounter
-	ProcessorRcaSpansSkipped    metric.Int64ObservableCounter
-	ProcessorRcaSpansUnpaired   metric.Int64ObservableCounter
-	ProcessorRcaStateBytes      metric.Int64ObservableGauge
-	ProcessorRcaStateLoads      metric.Int64Counter
-	ProcessorRcaStateSaves      metric.Int64Counter
+	meter                         metric.Meter
+	mu                            sync.Mutex
+	registrations                 []metric.Registration
+	ProcessorRcaAnalysisLag       metric.Float64ObservableGauge
+	ProcessorRcaAnalysisTime      metric.Float64ObservableCounter
+	ProcessorRcaAnnotatedLogs     metric.Int64Counter
+	ProcessorRcaAnnotatedSpans    metric.Int64Counter
+	ProcessorRcaDetectionDelay    metric.Float64Histogram
+	ProcessorRcaEventQueue        metric.Int64ObservableGauge
+	ProcessorRcaEventsLost        metric.Int64Counter
+	ProcessorRcaForgotten         metric.Int64ObservableCounter
+	ProcessorRcaGraphEdges        metric.Int64ObservableGauge
+	ProcessorRcaGraphNodes        metric.Int64ObservableGauge
+	ProcessorRcaHeldBytes         metric.Int64ObservableGauge
+	ProcessorRcaHeldRefused       metric.Int64Counter
+	ProcessorRcaHeldReleased      metric.Int64Counter
+	ProcessorRcaIncidentsActive   metric.Int64ObservableGauge
+	ProcessorRcaIncidentsOpened   metric.Int64Counter
+	ProcessorRcaIncidentsResolved metric.Int64Counter
+	ProcessorRcaIncidentsUpdated  metric.Int64Counter
+	ProcessorRcaLateSpans         metric.Int64ObservableCounter
+	ProcessorRcaLimitHits         metric.Int64ObservableCounter
+	ProcessorRcaLogsRead          metric.Int64ObservableCounter
+	ProcessorRcaLogsSkipped       metric.Int64ObservableCounter
+	ProcessorRcaLogsUnjoined      metric.Int64ObservableCounter
+	ProcessorRcaPairingRatio      metric.Float64ObservableGauge
+	ProcessorRcaPanics            metric.Int64Counter
+	ProcessorRcaReady             metric.Int64ObservableGauge
+	ProcessorRcaSpansPaired       metric.Int64ObservableCounter
+	ProcessorRcaSpansSkipped      metric.Int64ObservableCounter
+	ProcessorRcaSpansUnpaired     metric.Int64ObservableCounter
+	ProcessorRcaStateBytes        metric.Int64ObservableGauge
+	ProcessorRcaStateLoads        metric.Int64Counter
+	ProcessorRcaStateSaves        metric.Int64Counter
+	ProcessorRcaSymptoms          metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -71,6 +79,51 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaAnalysisLagCallback(cb metr
 		cb(ctx, &observerFloat64{inst: builder.ProcessorRcaAnalysisLag, obs: o})
 		return nil
 	}, builder.ProcessorRcaAnalysisLag)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaAnalysisTimeCallback sets callback for observable ProcessorRcaAnalysisTime metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaAnalysisTimeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorRcaAnalysisTime, obs: o})
+		return nil
+	}, builder.ProcessorRcaAnalysisTime)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaEventQueueCallback sets callback for observable ProcessorRcaEventQueue metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaEventQueueCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaEventQueue, obs: o})
+		return nil
+	}, builder.ProcessorRcaEventQueue)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaForgottenCallback sets callback for observable ProcessorRcaForgotten metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaForgottenCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaForgotten, obs: o})
+		return nil
+	}, builder.ProcessorRcaForgotten)
 	if err != nil {
 		return err
 	}
@@ -170,6 +223,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaLimitHitsCallback(cb metric
 	return nil
 }
 
+// RegisterProcessorRcaLogsReadCallback sets callback for observable ProcessorRcaLogsRead metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaLogsReadCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLogsRead, obs: o})
+		return nil
+	}, builder.ProcessorRcaLogsRead)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorRcaLogsSkippedCallback sets callback for observable ProcessorRcaLogsSkipped metric.
 func (builder *TelemetryBuilder) RegisterProcessorRcaLogsSkippedCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -191,6 +259,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaLogsUnjoinedCallback(cb met
 		cb(ctx, &observerInt64{inst: builder.ProcessorRcaLogsUnjoined, obs: o})
 		return nil
 	}, builder.ProcessorRcaLogsUnjoined)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorRcaPairingRatioCallback sets callback for observable ProcessorRcaPairingRatio metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaPairingRatioCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorRcaPairingRatio, obs: o})
+		return nil
+	}, builder.ProcessorRcaPairingRatio)
 	if err != nil {
 		return err
 	}
@@ -275,6 +358,21 @@ func (builder *TelemetryBuilder) RegisterProcessorRcaStateBytesCallback(cb metri
 	return nil
 }
 
+// RegisterProcessorRcaSymptomsCallback sets callback for observable ProcessorRcaSymptoms metric.
+func (builder *TelemetryBuilder) RegisterProcessorRcaSymptomsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorRcaSymptoms, obs: o})
+		return nil
+	}, builder.ProcessorRcaSymptoms)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 type observerInt64 struct {
 	embedded.Int64Observer
 	inst metric.Int64Observable
@@ -319,6 +417,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaAnalysisTime, err = builder.meter.Float64ObservableCounter(
+		"otelcol_processor_rca_analysis_time",
+		metric.WithDescription("Time that the analysis has taken. Spans and log records wait for it while it lasts. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaAnnotatedLogs, err = builder.meter.Int64Counter(
 		"otelcol_processor_rca_annotated_logs",
 		metric.WithDescription("Log records that were given rca attributes, by role. [Alpha]"),
@@ -338,10 +442,22 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithExplicitBucketBoundaries([]float64{1, 2, 5, 10, 15, 30, 60, 120}...),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaEventQueue, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_event_queue",
+		metric.WithDescription("Event records that wait for the logs pipeline. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaEventsLost, err = builder.meter.Int64Counter(
 		"otelcol_processor_rca_events_lost",
 		metric.WithDescription("Event records that could not be delivered, by reason. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaForgotten, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_forgotten",
+		metric.WithDescription("What was forgotten because nothing was seen of it for idle_timeout, by kind (node, operation, replica, edge). [Alpha]"),
+		metric.WithUnit("{item}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorRcaGraphEdges, err = builder.meter.Int64ObservableGauge(
@@ -386,6 +502,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaIncidentsResolved, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_incidents_resolved",
+		metric.WithDescription("Incidents that ended, by reason. well, all has been well for a while; stale, it lasted for longer than an incident may, and is taken for normal. [Alpha]"),
+		metric.WithUnit("{incident}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaIncidentsUpdated, err = builder.meter.Int64Counter(
+		"otelcol_processor_rca_incidents_updated",
+		metric.WithDescription("Changes of what is said of open incidents. [Alpha]"),
+		metric.WithUnit("{update}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaLateSpans, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_rca_late_spans",
 		metric.WithDescription("Spans that came later than the allowed lateness, or than the wait that was learned. [Alpha]"),
@@ -398,9 +526,15 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorRcaLogsRead, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_rca_logs_read",
+		metric.WithDescription("Log records that were read for evidence, by whether they name their span (yes, no). [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorRcaLogsSkipped, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_rca_logs_skipped",
-		metric.WithDescription("Log records that name no span and were not evidence of their service either, by reason. service, it emits no spans; time, it is too far from that of the spans. [Alpha]"),
+		metric.WithDescription("Log records that name no span and were not evidence of their service either, by reason. no_text, there is nothing to read; service, it emits no spans; time, it is too far from that of the spans. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
@@ -408,6 +542,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_rca_logs_unjoined",
 		metric.WithDescription("Log records that name a span and are no evidence of its operation, because its trace did not come, or was analysed before them. They count for their service. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaPairingRatio, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_rca_pairing_ratio",
+		metric.WithDescription("Share of the calls to services of the last minutes whose answering span was seen (0 to 1). Below what it usually is spans are being lost, or traces split. [Alpha]"),
+		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorRcaPanics, err = builder.meter.Int64Counter(
@@ -456,6 +596,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_rca_state_saves",
 		metric.WithDescription("Saves of the state to the storage extension, by how they went (saved, failed). [Alpha]"),
 		metric.WithUnit("{save}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorRcaSymptoms, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_rca_symptoms",
+		metric.WithDescription("What users and readers of queues get to feel at present, as tests of failures, latency and lag, one each for an operation, by state (suspected, open). [Alpha]"),
+		metric.WithUnit("{symptom}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs
