@@ -164,10 +164,11 @@ e2e-deps: ## Build Jaeger, and fetch Prometheus and Alertmanager, into a cache o
 	@$(GO) run ./e2e -deps
 
 .PHONY: e2e
-e2e: otelcol $(TOOLS)/builder ## Replay an incident live into Jaeger, Prometheus, Alertmanager (E2E_REQUIRE=all: none may be absent)
+e2e: otelcol $(TOOLS)/builder ## Replay an incident live into Jaeger, Prometheus, Alertmanager (SOURCE=lab: a real fault instead; E2E_REQUIRE=all: none may be absent)
 	@$(GO) build -o bin/demo ./cmd/demo
+	@$(if $(filter lab,$(SOURCE)),cd lab && $(GO) build -o ../bin/lab ./cmd/lab)
 	@$(GO) build -o bin/e2e ./e2e
-	@bin/e2e
+	@bin/e2e -source $(or $(SOURCE),recording)
 
 .PHONY: ci
 ci: ## All that CI runs

@@ -1,8 +1,8 @@
 // Copyright The Firebreak Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// E2e replays a recorded incident in real time through the collector into backends as others run them, and asks
-// these, over their own HTTP APIs, for what we wrote: Jaeger, Prometheus, Alertmanager; and it builds a
+// E2e replays a recorded incident in real time, or has the lab make it anew, through the collector into backends as
+// others run them, and asks these, over their own HTTP APIs, for what we wrote: Jaeger, Prometheus, Alertmanager; and it builds a
 // collector from a manifest of somebody else's with our processors added. It prints what it asked and what came
 // back, and ends with 0 when nothing failed.
 //
@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -26,9 +27,11 @@ import (
 
 type options struct {
 	deps      bool
+	source    string // recording or lab
 	incident  string // directory of a recording
 	collector string // binary
 	demo      string // binary
+	lab       string // binary
 	builder   string // binary: ocb
 	out       string // directory
 	require   bool   // no part may be skipped
@@ -37,9 +40,11 @@ type options struct {
 func main() {
 	o := options{require: os.Getenv("E2E_REQUIRE") == "all"}
 	flag.BoolVar(&o.deps, "deps", false, "build and fetch the backends into the cache, and end")
-	flag.StringVar(&o.incident, "incident", filepath.Join("testdata", "incidents", "postgres-lock"), "`directory` of the recording to replay")
+	flag.StringVar(&o.incident, "incident", filepath.Join("testdata", "incidents", "postgres-lock"), "`directory` of the recording to replay; for the lab: of that of the same fault")
+	flag.StringVar(&o.source, "source", fromRecording, "where the incident comes from: recording, or lab, a real shop with a real fault")
 	flag.StringVar(&o.collector, "collector", filepath.Join("bin", "otelcol-custom"), "collector `binary`")
 	flag.StringVar(&o.demo, "demo", filepath.Join("bin", "demo"), "`binary` of cmd/demo, which replays")
+	flag.StringVar(&o.lab, "lab", filepath.Join("bin", "lab"), "`binary` of the lab")
 	flag.StringVar(&o.builder, "builder", filepath.Join(".tools", "builder"), "`binary` of ocb")
 	flag.StringVar(&o.out, "out", filepath.Join("out", "e2e"), "`directory` for logs and data")
 	flag.Parse()
@@ -57,6 +62,9 @@ func main() {
 }
 
 func run(ctx context.Context, o options) (ok bool, err error) {
+	if o.source != fromRecording && o.source != fromLab {
+		return false, fmt.Errorf("-source is %q, must be %s or %s", o.source, fromRecording, fromLab)
+	}
 	cache, err := cacheDir()
 	if err != nil {
 		return false, err
@@ -87,6 +95,9 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 }
 
 const (
+	fromRecording = "recording"
+	fromLab       = "lab"
+
 	jaegerPart  = "Jaeger"
 	foreignPart = "Foreign manifest"
 )
@@ -95,9 +106,9 @@ const (
 type part struct {
 	name   string
 	needs  []string                    // files without which it is skipped
-	start  func(context.Context) error // before the replay
+	start  func(context.Context) error // before the incident is sent
 	during func(context.Context) error // waits for the incident
-	after  func(context.Context) error // the replay is over
+	after  func(context.Context) error // all was sent
 	err    error
 	skip   string // why
 }
@@ -127,8 +138,12 @@ func (s *stage) play(ctx context.Context) (bool, error) {
 	if err := s.addresses(); err != nil {
 		return false, err
 	}
+	absent := ""
+	if s.source == fromLab {
+		absent = noLab()
+	}
 	for _, p := range s.parts {
-		if p.skip = p.missing(); p.skip != "" {
+		if p.skip = cmp.Or(absent, p.missing()); p.skip != "" {
 			fmt.Printf("\n== %s: SKIPPED: %s\n", p.name, p.skip)
 			continue
 		}
@@ -140,13 +155,13 @@ func (s *stage) play(ctx context.Context) (bool, error) {
 	if err := s.startCollector(ctx); err != nil {
 		return false, err
 	}
-	if err := s.startReplay(); err != nil {
+	if err := s.startSource(ctx); err != nil {
 		return false, err
 	}
 	for _, p := range s.parts {
 		p.do(ctx, "while the incident is open", p.during)
 	}
-	if err := s.awaitReplay(ctx); err != nil {
+	if err := s.awaitSource(ctx); err != nil {
 		return false, err
 	}
 	for _, p := range s.parts {

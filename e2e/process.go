@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	startTimeout = 60 * time.Second
+	startTimeout = 2 * time.Minute // the lab fills a database of three million customers
 	stopTimeout  = 30 * time.Second
 )
 

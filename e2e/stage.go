@@ -15,7 +15,7 @@ import (
 	"github.com/firebreak-otel/firebreak/internal/replay"
 )
 
-// stage is all that runs in one replay.
+// stage is all that runs for one incident.
 type stage struct {
 	options
 	builds
@@ -32,7 +32,7 @@ type stage struct {
 	opened time.Time // when Prometheus had the incident
 
 	running []*process
-	replays []*process
+	sources []*process // they send
 	foreign *process
 }
 
@@ -59,7 +59,7 @@ func (s *stage) launch(ctx context.Context, name string, ready func() error, env
 
 // stop ends what runs, the last started first.
 func (s *stage) stop() {
-	for _, p := range slices.Backward(append(s.running, s.replays...)) {
+	for _, p := range slices.Backward(append(s.running, s.sources...)) {
 		if err := p.stop(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			fmt.Fprintln(os.Stderr, "e2e:", firstLine(err.Error()))
 		}
@@ -88,22 +88,38 @@ func (s *stage) startCollector(ctx context.Context) error {
 	return err
 }
 
-// startReplay sends the recording, shifted to now, at the speed at which it happened.
-func (s *stage) startReplay() error {
+// endpoints are those who get the incident, by name.
+func (s *stage) endpoints() map[string]string {
 	to := map[string]string{"replay": s.otlp}
 	if s.runs(foreignPart) {
 		to["replay-foreign"] = s.foreignOTLP
 	}
-	for name, endpoint := range to {
+	return to
+}
+
+// startSource sends the recording, shifted to now, at the speed at which it happened, or has the lab make it.
+func (s *stage) startSource(ctx context.Context) error {
+	if s.source == fromLab {
+		if err := s.startLab(ctx); err != nil {
+			return err
+		}
+	} else if err := s.startReplay(); err != nil {
+		return err
+	}
+	fmt.Printf("  It takes %v; the fault sets in after %v and is healed after %v.\n",
+		s.since(s.truth.Recorded.To), s.since(s.truth.Injected), s.since(s.truth.Healed))
+	return nil
+}
+
+func (s *stage) startReplay() error {
+	for name, endpoint := range s.endpoints() {
 		p, err := start(s.out, name, nil, s.demo, "-live", "-incidents", filepath.Dir(s.incident), "-incident", filepath.Base(s.incident), "-endpoint", endpoint)
 		if err != nil {
 			return err
 		}
-		s.replays = append(s.replays, p)
+		s.sources = append(s.sources, p)
 	}
 	fmt.Printf("\n== Replay of %s, in real time: %s\n", s.truth.Fault, s.truth.Description)
-	fmt.Printf("  It takes %v; the fault sets in after %v and is healed after %v.\n",
-		s.since(s.truth.Recorded.To), s.since(s.truth.Injected), s.since(s.truth.Healed))
 	return nil
 }
 
@@ -112,8 +128,8 @@ func (s *stage) since(t time.Time) time.Duration {
 	return t.Sub(s.truth.Recorded.From).Round(time.Second)
 }
 
-func (s *stage) awaitReplay(ctx context.Context) error {
-	for _, p := range s.replays {
+func (s *stage) awaitSource(ctx context.Context) error {
+	for _, p := range s.sources {
 		select {
 		case <-p.exited:
 			if p.err != nil {
@@ -123,11 +139,14 @@ func (s *stage) awaitReplay(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	fmt.Printf("\n== Replay: all was sent\n")
+	fmt.Printf("\n== All was sent\n")
+	if s.source == fromLab {
+		return s.checkLab()
+	}
 	return nil
 }
 
-// untilOpen is how long the incident may take to open, and untilResolved to end after the replay.
+// untilOpen is how long the incident may take to open, and untilResolved to end after all was sent.
 func (s *stage) untilOpen() time.Duration { return s.since(s.truth.Healed) + 20*time.Second }
 
 const untilResolved = time.Minute

@@ -58,6 +58,7 @@ func recordCommand() *cobra.Command {
 	fs.Uint64Var(&o.Seed, "seed", 1, "seed of the load")
 	fs.StringVar(&o.Broker, "broker", "", "host:port of a Kafka broker that runs already, such as that of \"lab kafka start\"; without it, one is started")
 	fs.BoolVar(&o.Kfake, "kfake", false, "use the stand-in broker even where Apache Kafka could run")
+	fs.StringSliceVar(&o.Forward, "forward", nil, "host:port of an OTLP/gRPC receiver that gets everything at once, as the services send it; may be repeated")
 	_ = cmd.MarkFlagRequired("fault")
 	return cmd
 }

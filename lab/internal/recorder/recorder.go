@@ -41,6 +41,8 @@ type Recorder struct {
 	scratch  string
 	server   *grpc.Server
 	listener net.Listener
+	forwards []*forward
+	stop     sync.Once
 
 	mu           sync.Mutex
 	on           bool
@@ -55,8 +57,9 @@ type lines struct {
 	w *bufio.Writer
 }
 
-// Start listens on a free loopback port. Nothing is kept before Record.
-func Start(scratch string) (*Recorder, error) {
+// Start listens on a free loopback port. Nothing is kept before Record; all that arrives is sent on at once to the
+// endpoints (host:port, OTLP over gRPC without TLS).
+func Start(scratch string, endpoints ...string) (*Recorder, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -67,6 +70,13 @@ func Start(scratch string) (*Recorder, error) {
 	}
 	if r.logs, err = newLines(filepath.Join(scratch, "logs.jsonl")); err != nil {
 		return nil, err
+	}
+	for _, to := range endpoints {
+		f, err := newForward(to)
+		if err != nil {
+			return nil, err
+		}
+		r.forwards = append(r.forwards, f)
 	}
 	ptraceotlp.RegisterGRPCServer(r.server, &traceServer{r: r})
 	plogotlp.RegisterGRPCServer(r.server, &logServer{r: r})
@@ -91,8 +101,24 @@ func (r *Recorder) Counts() (spans, logs int) {
 	return r.spans, r.recs
 }
 
-// Stop ends the receiver; it is safe to call twice.
-func (r *Recorder) Stop() { r.server.Stop() }
+// Stop ends the receiver, and sends on what is left; it is safe to call twice.
+func (r *Recorder) Stop() {
+	r.server.Stop()
+	r.stop.Do(func() {
+		for _, f := range r.forwards {
+			f.stop()
+		}
+	})
+}
+
+// Forwarded says for each endpoint how much it got, once stopped.
+func (r *Recorder) Forwarded() []string {
+	var lines []string
+	for _, f := range r.forwards {
+		lines = append(lines, f.report())
+	}
+	return lines
+}
 
 // Finish stops the receiver and writes the compressed recording to dir.
 func (r *Recorder) Finish(dir string) error {
@@ -136,6 +162,9 @@ type traceServer struct {
 }
 
 func (s *traceServer) Export(_ context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
+	for _, f := range s.r.forwards {
+		f.traces(req.Traces())
+	}
 	s.r.keepTraces(req.Traces())
 	return ptraceotlp.NewExportResponse(), nil
 }
@@ -146,6 +175,9 @@ type logServer struct {
 }
 
 func (s *logServer) Export(_ context.Context, req plogotlp.ExportRequest) (plogotlp.ExportResponse, error) {
+	for _, f := range s.r.forwards {
+		f.logs(req.Logs())
+	}
 	s.r.keepLogs(req.Logs())
 	return plogotlp.NewExportResponse(), nil
 }

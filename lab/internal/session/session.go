@@ -43,9 +43,10 @@ type Options struct {
 	Rate                    float64 // requests per second
 	Checkouts               float64 // share of checkouts, 0..1
 	Seed                    uint64
-	Customers               int    // in the database
-	Broker                  string // host:port of a Kafka broker that runs already; empty: start one
-	Kfake                   bool   // start the stand-in broker even where the real one could run
+	Customers               int      // in the database
+	Broker                  string   // host:port of a Kafka broker that runs already; empty: start one
+	Kfake                   bool     // start the stand-in broker even where the real one could run
+	Forward                 []string // host:port of OTLP/gRPC receivers that get everything as it arrives
 	Log                     func(format string, args ...any)
 }
 
@@ -86,6 +87,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	s.stop() // flushes
 	t.Recorded.To = now()
 	t.Counts.Spans, t.Counts.Logs = s.recorder.Counts()
+	for _, line := range s.recorder.Forwarded() {
+		s.Log("%s", line)
+	}
 	if err := s.recorder.Finish(s.Out); err != nil {
 		return err
 	}
@@ -157,7 +161,7 @@ func (s *session) start(ctx context.Context) (err error) {
 		network.Notifier: {at(35)}, network.Database: {at(40)}, network.Cache: {at(50)},
 		network.Broker: {at(60)}, network.Payments: {at(90)},
 	}
-	if s.recorder, err = recorder.Start(s.scratch); err != nil {
+	if s.recorder, err = recorder.Start(s.scratch, s.Forward...); err != nil {
 		return err
 	}
 	s.system.Fleet = parts.NewFleet(s.scratch)
