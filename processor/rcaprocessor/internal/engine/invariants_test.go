@@ -30,6 +30,7 @@ var faults = map[string]func(*order){
 
 // Any split into batches gives the same incidents, to the last number.
 func TestAnySplitIntoBatches(t *testing.T) {
+	t.Parallel()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			spans := faulty(2, 15, fault)
@@ -57,6 +58,7 @@ func TestAnySplitIntoBatches(t *testing.T) {
 
 // Any shuffle within the allowed lateness gives the same incidents.
 func TestAnyOrderWithinLateness(t *testing.T) {
+	t.Parallel()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			spans := faulty(3, 15, fault)
@@ -137,6 +139,7 @@ func TestHarmlessTraffic(t *testing.T) {
 
 // An hour of a healthy system: quiet and busy times, pauses, failures one in 500, now and then a slow one.
 func TestHealthyHourIsSilent(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(4) {
 		s := newShop(100 + seed)
 		s.alter = func(o *order) {

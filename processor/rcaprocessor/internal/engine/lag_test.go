@@ -74,6 +74,7 @@ func again(s *span, serial uint64, by int64) span {
 func growing(r *record, from int64) int64 { return min(max(0, r.at-from), 8*second) }
 
 func TestLag(t *testing.T) {
+	t.Parallel()
 	serial := uint64(0)
 	stuck := int64(0)
 	tests := []struct {

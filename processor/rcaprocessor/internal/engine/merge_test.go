@@ -153,6 +153,7 @@ func messages(spans []span) []span {
 
 // State of A and state of B, merged, is the state of A and B together, in every sum.
 func TestMergeIsAddition(t *testing.T) {
+	t.Parallel()
 	for name, seconds := range map[string][2]int64{"together": {180, 180}, "one stops early": {180, 150}, "the other does": {100, 180}, "one is empty": {0, 60}, "the other is": {60, 0}} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(41)

@@ -64,6 +64,7 @@ func half(b *call.Batch, side byte) *call.Batch {
 
 // Two engines that saw half the traces each, merged a minute into the incident, say what the one says that saw all.
 func TestMergedVerdicts(t *testing.T) {
+	t.Parallel()
 	names := []string{"01", "04", "07", "13", "14", "18", "24", "29", "35", "45"}
 	if testing.Short() {
 		names = names[:2]
@@ -108,6 +109,7 @@ func hurtUnits(e *Engine, from int64) (n int64) {
 // The same calls give the same incidents, however they are cut into batches, and in whatever order they come within
 // the allowed lateness.
 func TestScenariosCutAndShuffled(t *testing.T) {
+	t.Parallel()
 	names := []string{"01", "40"}
 	if testing.Short() {
 		names = names[:1]

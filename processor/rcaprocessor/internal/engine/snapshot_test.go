@@ -138,6 +138,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 
 // An engine that was restarted at any moment says of what comes after the same, to the byte, as one that was not.
 func TestRestartChangesNothing(t *testing.T) {
+	t.Parallel()
 	heard := 0
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64Range(1, 1000).Draw(t, "seed")
@@ -374,6 +375,7 @@ func aftermath() (all []*call.Batch) {
 
 // Every byte of a state flipped, and every beginning of it: an error or an engine, never a panic.
 func TestHostileStates(t *testing.T) {
+	t.Parallel()
 	payload, after := small(t), aftermath()
 	step := len(payload)/1500 | 1 // FuzzDecode tries the rest
 	if testing.Short() {

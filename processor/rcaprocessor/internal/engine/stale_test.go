@@ -17,6 +17,7 @@ import (
 
 // What lasts is normal in the end: the incident is resolved as stale, and the same level raises no other.
 func TestStale(t *testing.T) {
+	t.Parallel()
 	all := maps.Clone(faults)
 	all["slow orders"] = func(o *order) { o.ordersOwn += 300 * ms }
 	for name, fault := range all {
@@ -54,6 +55,7 @@ func TestStale(t *testing.T) {
 
 // Until then nothing of it becomes normal, however long it takes.
 func TestALongIncidentDoesNotLeakIntoNormal(t *testing.T) {
+	t.Parallel()
 	set := testSettings()
 	set.Incident.MaxDuration = 3 * 60 * minute
 	p := newProbe(set)

@@ -80,6 +80,7 @@ var studyFaults = []struct {
 }
 
 func TestExplainNamesTheGuilty(t *testing.T) {
+	t.Parallel()
 	for _, tt := range studyFaults {
 		for _, bare := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, bare %v", tt.name, bare), func(t *testing.T) {
